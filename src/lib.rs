@@ -1,0 +1,37 @@
+//! Lets a site say "Sign in with Google".
+//!
+//! A request walks one way: `server` → `web` → an operation (`login`, `sessions`, `users`, `tokens`) → `store`.
+//! Start reading at [`login`]; it is what everything else is for.
+//!
+//! | room | what happens there | what it may import |
+//! |---|---|---|
+//! | [`clock`], [`random`] | time and entropy, injected everywhere | nothing |
+//! | [`credential`] | a value handed out once, remembered as a hash | random |
+//! | [`model`] | the nouns | credential, clock |
+//! | [`config`] | what the operator says | model |
+//! | [`store`] | what we remember: MySQL or SQLite, twin rooms | model, credential, config, clock, random, names |
+//! | [`names`] | host names to addresses | nothing |
+//! | [`access`] | who may come in; pure | model, config |
+//! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, model, credential, clock, random, config |
+//! | [`login`] | from "not known" to "signed in" | all of the above |
+//! | [`pages`] | what a person sees | model |
+//! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
+//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens |
+//! | [`demo`] | a pretend provider that shares no code with `login` | clock, random |
+//! | [`cli`] | what an operator types; the only room that may import everything | everything |
+//!
+//! There is no arrow back in this table. `tests/it/house_rules.rs` holds it as data and checks it.
+
+pub mod access;
+pub mod clock;
+pub mod config;
+pub mod credential;
+pub mod login;
+pub mod model;
+pub mod names;
+pub mod pages;
+pub mod random;
+pub mod sessions;
+pub mod store;
+pub mod tokens;
+pub mod users;

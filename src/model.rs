@@ -1,0 +1,111 @@
+//! The nouns of the house. No behaviour beyond what a noun can say of itself, no I/O.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+
+/// The key of a row in `users`: the provider's `sub`. Compared byte by byte, case and all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The user with this id, known or not.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as it stands in the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a provider vouched for at a sign-in, already checked and cut to size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider's name in the configuration, `google`.
+    pub provider: String,
+    /// The issuer, byte for byte as configured (OpenID Connect Core 1.0, section 2, `iss`).
+    pub issuer: String,
+    /// The subject: 1 to 255 ASCII characters, case-sensitive (`sub`).
+    pub subject: String,
+    /// The address, which is never a key.
+    pub email: String,
+    /// Whether the provider says that the address is the person's.
+    pub email_verified: bool,
+    /// What the person is called, at most 255 characters.
+    pub name: Option<String>,
+    /// Where the picture lies, at most 2,048 characters.
+    pub picture: Option<String>,
+    /// Google's `hd`: the Workspace domain, as signed.
+    pub hosted_domain: Option<String>,
+}
+
+/// A person who has signed in at least once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The key of their row in `users`.
+    pub id: UserId,
+    /// What the provider said of them last.
+    pub identity: Identity,
+    /// When they first signed in.
+    pub created_at: Timestamp,
+    /// When they last signed in.
+    pub last_login_at: Timestamp,
+    /// Since when the operator keeps them out.
+    pub blocked_at: Option<Timestamp>,
+}
+
+/// One browser of one user, from sign-in to sign-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The hash of the handle in the cookie.
+    pub handle: Hashed,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When it was opened: the moment of the sign-in.
+    pub created_at: Timestamp,
+    /// When it was last used, exact to a minute.
+    pub last_seen_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+    /// The browser's address at the sign-in.
+    pub address: String,
+    /// What the browser called itself, at most 256 characters.
+    pub user_agent: String,
+}
+
+/// An API token: a user's credential for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The hash of the token.
+    pub hash: Hashed,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What the person calls it.
+    pub name: String,
+    /// The last four characters, to tell tokens apart by.
+    pub last_four: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was last used, exact to a minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Where a sign-in came from, for the list of one's sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Browser {
+    /// The client's address as far as it is known.
+    pub address: String,
+    /// The `User-Agent` header, as sent.
+    pub user_agent: String,
+}

@@ -1,0 +1,111 @@
+//! Browsers that are signed in: find, touch, end.
+//!
+//! A session has two ends: it is not used for `idle`, or it has lived for `lifetime`. Its use is noted at most once a
+//! minute and off the request's path, so that asking who somebody is costs one read. Opening one is part of signing
+//! in and happens in [`crate::login`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::{Access, Decision};
+use crate::clock::{Clock, Timestamp};
+use crate::config::sessions::Sessions as Limits;
+use crate::credential::Plain;
+use crate::model::{Session, User, UserId};
+use crate::store::{Result, SharedStore};
+
+/// How exact [`Session::last_seen_at`] is.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many rows one statement of the sweep removes, so that it holds no lock for long.
+const SWEEP_BATCH: u32 = 500;
+
+/// The sessions of all users.
+#[derive(Clone)]
+pub struct Sessions {
+    store: SharedStore,
+    clock: Arc<dyn Clock>,
+    access: Access,
+    limits: Limits,
+}
+
+impl Sessions {
+    /// Sessions in `store` that live as long as `limits` say and whose users `access` lets in.
+    pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
+        Self { store, clock, access, limits }
+    }
+
+    /// How long a session opened now may live.
+    pub const fn lifetime(&self) -> Duration {
+        self.limits.lifetime
+    }
+
+    /// Who holds `handle`. `None`: nobody, for whichever reason; an error says nothing about the session.
+    pub async fn find(&self, handle: &Plain) -> Result<Option<(Session, User)>> {
+        let handle = handle.hashed();
+        let found = self.store.sessions_by_handle(std::slice::from_ref(&handle)).await?;
+        let now = self.clock.now();
+        let Some((session, user)) = found.into_iter().next().flatten().filter(|known| self.is_valid(known, now)) else {
+            return Ok(None);
+        };
+        if now.since(session.last_seen_at) >= TOUCH_INTERVAL {
+            self.touch_later(&session, now);
+        }
+        Ok(Some((session, user)))
+    }
+
+    fn is_valid(&self, (session, user): &(Session, User), now: Timestamp) -> bool {
+        now < session.expires_at
+            && now < session.last_seen_at + self.limits.idle
+            && now < session.created_at + self.limits.lifetime
+            && user.blocked_at.is_none()
+            && matches!(self.access.decide(&user.identity), Decision::Allow(_))
+    }
+
+    fn touch_later(&self, session: &Session, now: Timestamp) {
+        let (store, handle) = (Arc::clone(&self.store), session.handle);
+        tokio::spawn(async move {
+            // A session that is not touched ends a minute early at worst.
+            if let Err(error) = store.touch_session(&handle, now - TOUCH_INTERVAL, now).await {
+                tracing::debug!(reason = error.reason(), "a session's use was not noted");
+            }
+        });
+    }
+
+    /// Ends the session. Whether there was one.
+    pub async fn end(&self, handle: &Plain) -> Result<bool> {
+        self.store.end_session(&handle.hashed()).await
+    }
+
+    /// Ends the session that listings call `short`. How many there were.
+    pub async fn end_named(&self, short: &str) -> Result<u64> {
+        self.store.end_sessions_named(short).await
+    }
+
+    /// Ends every session of `user`. How many there were.
+    pub async fn end_all(&self, user: &UserId) -> Result<u64> {
+        self.store.end_sessions_of(user).await
+    }
+
+    /// The sessions of one user or of all that have not ended, the newest first.
+    pub async fn list(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
+        let now = self.clock.now();
+        let sessions = self.store.sessions(user, limit).await?;
+        let alive = |session: &Session| now < session.expires_at && now < session.last_seen_at + self.limits.idle;
+        Ok(sessions.into_iter().filter(alive).collect())
+    }
+
+    /// Forgets sessions that have ended, in small steps. How many.
+    pub async fn sweep(&self) -> Result<u64> {
+        let mut forgotten = 0;
+        loop {
+            let now = self.clock.now();
+            let step = self.store.sweep_sessions(now, now - self.limits.idle, SWEEP_BATCH).await?;
+            forgotten += step;
+            if step < u64::from(SWEEP_BATCH) {
+                return Ok(forgotten);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}

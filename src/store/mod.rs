@@ -1,0 +1,216 @@
+//! What we remember.
+//!
+//! | part       | table                 | what                                             |
+//! |------------|-----------------------|--------------------------------------------------|
+//! | [`Users`]    | `users`, `doorward_identities` | the people, for the site and for us       |
+//! | [`Sessions`] | `doorward_sessions`   | browsers that are signed in                      |
+//! | [`Tokens`]   | `doorward_tokens`     | credentials of programs                          |
+//! | [`Keys`]     | `doorward_keys`       | the key that seals pending logins, shared by all instances |
+//!
+//! Each method is a whole thought: atomic in itself, given `now`, ids and hashes from outside, confirmed only when it
+//! is on disk. A store holds no policy: it does not know how long a session lives.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+use crate::model::{Identity, Session, Token, User, UserId};
+
+/// What a store answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why a store could not answer. None of these says anything about who is signed in.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or did not answer in time; asking again later may help.
+    #[error("the database cannot be asked: {0}")]
+    Unavailable(String),
+    /// It answers questions but takes no changes: read-only, or its disk is full.
+    #[error("the database takes no changes: {0}")]
+    ReadOnly(String),
+    /// Its tables are not ready for this version of Doorward.
+    #[error("{0}")]
+    Schema(String),
+    /// It refused a statement for a reason that asking again will not mend.
+    #[error("the database refused: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// A stable word for logs, metrics and tests.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "store_unavailable",
+            Self::ReadOnly(_) => "store_read_only",
+            Self::Schema(_) => "store_schema",
+            Self::Refused(_) => "store_refused",
+        }
+    }
+}
+
+/// Everything that must be written at one sign-in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// What the provider vouched for.
+    pub identity: Identity,
+    /// The session to open; its `user_id` is the subject.
+    pub session: Session,
+    /// The session that the browser presented, to be ended in the same breath.
+    pub previous: Option<Hashed>,
+}
+
+/// How a sign-in ended in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedIn {
+    /// The user stands in `users`, the session is open.
+    Opened(User),
+    /// Nothing was written.
+    Refused(Refusal),
+}
+
+/// Why a person who proved who they are is still not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The operator blocked them.
+    #[error("this user is blocked")]
+    Blocked,
+    /// A row of `users` has an id that the database takes for theirs although its bytes differ.
+    #[error("the row `{existing}` of {table} equals this subject to the database, but not byte by byte")]
+    SimilarId {
+        /// The table.
+        table: String,
+        /// The id in that row.
+        existing: String,
+    },
+    /// The row with their id belongs to somebody known by another issuer or subject.
+    #[error("the row with this id belongs to another identity")]
+    Claimed,
+    /// The column `id` cannot hold this subject.
+    #[error("the column id of {table} holds {width} characters, the subject has {length}")]
+    IdTooLong {
+        /// The table.
+        table: String,
+        /// How many characters the column takes.
+        width: usize,
+        /// How many the subject has.
+        length: usize,
+    },
+    /// Another unique key of the site's table stands in the way, `UNIQUE(email)` most often.
+    #[error("the unique key {key} of {table} already holds this person's value in another row")]
+    UniqueKey {
+        /// The table.
+        table: String,
+        /// The key's name, as the database calls it.
+        key: String,
+    },
+}
+
+impl Refusal {
+    /// A stable word for logs, metrics and tests.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::SimilarId { .. } => "similar_id",
+            Self::Claimed => "id_claimed",
+            Self::IdTooLong { .. } => "id_too_long",
+            Self::UniqueKey { .. } => "unique_key",
+        }
+    }
+}
+
+/// The people.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// Writes the user (row of `users` and our own), ends `previous`, opens the session: all or nothing.
+    ///
+    /// The row of `users` is found by id alone and refreshed; one that the site deleted is written again.
+    async fn sign_in(&self, sign_in: &SignIn) -> Result<SignedIn>;
+    /// The user with this id, if they ever signed in and their row still stands in `users`.
+    async fn user(&self, id: &UserId) -> Result<Option<User>>;
+    /// Users with this email, compared without case; many may share one.
+    async fn users_by_email(&self, email: &str) -> Result<Vec<User>>;
+    /// At most `limit` users in the order of their ids, those after `after`.
+    async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>>;
+}
+
+/// Browsers that are signed in.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Who holds each of these handles, in the order of the handles, in one round trip. `None`: unknown, ended, or its
+    /// user's row is gone from `users`. Says nothing of age or blocks: the caller judges.
+    async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>>;
+    /// Notes that the session was used at `now`, if it was last seen before `seen_before`. Compare-and-set.
+    async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()>;
+    /// Ends the session. Whether there was one.
+    async fn end_session(&self, handle: &Hashed) -> Result<bool>;
+    /// Ends every session whose [`Hashed::short`] is `short`. How many there were.
+    async fn end_sessions_named(&self, short: &str) -> Result<u64>;
+    /// Ends every session of the user. How many there were.
+    async fn end_sessions_of(&self, user: &UserId) -> Result<u64>;
+    /// At most `limit` sessions, the newest first, of one user or of all; ended ones are not kept.
+    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>>;
+    /// Forgets at most `limit` sessions that expired before `now` or were last seen before `idle_since`. How many.
+    async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// Credentials of programs.
+#[async_trait]
+pub trait Tokens: Send + Sync {
+    /// Keeps a new token.
+    async fn create_token(&self, token: &Token) -> Result<()>;
+    /// Whose token this is. `None`: unknown, revoked, or its user's row is gone. Says nothing of age or blocks.
+    async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>>;
+    /// Notes that the token was used at `now`, if it was last used before `used_before` or never.
+    async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()>;
+    /// The tokens of one user or of all, at most `limit`, the newest first.
+    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>>;
+    /// Revokes every token whose [`Hashed::short`] is `short`. How many there were.
+    async fn revoke_tokens_named(&self, short: &str) -> Result<u64>;
+    /// Forgets at most `limit` tokens that expired before `now`. How many.
+    async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// A secret shared by all instances, kept in the database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its number; the newest seals, all of them open.
+    pub id: u32,
+    /// Its 256 bits.
+    pub secret: [u8; 32],
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}, …)", self.id)
+    }
+}
+
+/// Keys of ours.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// The keys that seal pending logins, the newest first. Where there is none, `fresh` becomes the first one, and
+    /// of instances that start together one wins for all.
+    async fn sealing_keys(&self, fresh: &[u8; 32], now: Timestamp) -> Result<Vec<Key>>;
+}
+
+/// The whole memory.
+#[async_trait]
+pub trait Store: Users + Sessions + Tokens + Keys {
+    /// Makes the tables ready: creates the database where it may, adopts or creates `users`, runs our migrations under
+    /// a lease, records `issuer` as the one that plain ids belong to, or finds that it is recorded. Safe to repeat.
+    /// Every other method answers [`StoreError::Schema`] until this has succeeded once.
+    async fn prepare(&self, issuer: Option<&str>) -> Result<()>;
+    /// What [`Store::prepare`] would do, a line for each step; nothing where all is ready.
+    async fn plan(&self) -> Result<Vec<String>>;
+    /// Whether it can be asked: one cheap question.
+    async fn check_readable(&self) -> Result<()>;
+    /// Whether it takes changes, asked before a code that can be spent only once is spent.
+    async fn check_writable(&self) -> Result<()>;
+    /// Lets go of what is open. Later calls answer [`StoreError::Unavailable`].
+    async fn close(&self);
+}
+
+/// A store that can be shared.
+pub type SharedStore = Arc<dyn Store>;

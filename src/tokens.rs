@@ -1,0 +1,140 @@
+//! API tokens: a user's credentials for programs.
+//!
+//! A token reads `dw_pat_` + 43 characters + 6 characters. The 43 are base62 and hold 256 random bits; the 6 are the
+//! CRC-32 of everything before them, so that a slip of the pen or a scanner's guess is told from a token without
+//! asking the store. Only a token's SHA-256 is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::{Access, Decision};
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Plain;
+use crate::model::{Token, User, UserId};
+use crate::random::Random;
+use crate::store::{Result, SharedStore};
+
+const PREFIX: &str = "dw_pat_";
+const SECRET_LENGTH: usize = 43;
+const CHECKSUM_LENGTH: usize = 6;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// How exact [`Token::last_used_at`] is.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+
+const SWEEP_BATCH: u32 = 500;
+
+/// The API tokens of all users.
+#[derive(Clone)]
+pub struct Tokens {
+    store: SharedStore,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    access: Access,
+}
+
+impl Tokens {
+    /// Tokens in `store` whose users `access` lets in.
+    pub fn new(store: SharedStore, clock: Arc<dyn Clock>, random: Arc<dyn Random>, access: Access) -> Self {
+        Self { store, clock, random, access }
+    }
+
+    /// Makes a token for `user_id` that lives for `life`. The value is not kept: show it now or never.
+    pub async fn create(&self, user_id: UserId, name: String, life: Duration) -> Result<(Plain, Token)> {
+        let value = mint(&*self.random);
+        let now = self.clock.now();
+        let last_four = value.reveal()[value.reveal().len() - 4..].to_owned();
+        let hash = value.hashed();
+        let (created_at, expires_at) = (now, now + life);
+        let token = Token { hash, user_id, name, last_four, created_at, expires_at, last_used_at: None };
+        self.store.create_token(&token).await?;
+        Ok((value, token))
+    }
+
+    /// Who holds `value`. `None`: nobody, for whichever reason; an error says nothing about the token.
+    pub async fn find(&self, value: &Plain) -> Result<Option<(Token, User)>> {
+        if !is_well_formed(value.reveal()) {
+            return Ok(None);
+        }
+        let found = self.store.token_by_hash(&value.hashed()).await?;
+        let now = self.clock.now();
+        let Some((token, user)) = found.filter(|known| self.is_valid(known, now)) else { return Ok(None) };
+        if token.last_used_at.is_none_or(|used| now.since(used) >= TOUCH_INTERVAL) {
+            self.touch_later(&token, now);
+        }
+        Ok(Some((token, user)))
+    }
+
+    fn is_valid(&self, (token, user): &(Token, User), now: Timestamp) -> bool {
+        now < token.expires_at
+            && user.blocked_at.is_none()
+            && matches!(self.access.decide(&user.identity), Decision::Allow(_))
+    }
+
+    fn touch_later(&self, token: &Token, now: Timestamp) {
+        let (store, hash) = (Arc::clone(&self.store), token.hash);
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_token(&hash, now - TOUCH_INTERVAL, now).await {
+                tracing::debug!(reason = error.reason(), "a token's use was not noted");
+            }
+        });
+    }
+
+    /// The tokens of one user or of all, the newest first, expired ones included until they are swept.
+    pub async fn list(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
+        self.store.tokens(user, limit).await
+    }
+
+    /// Revokes the token that listings call `short`. How many there were.
+    pub async fn revoke_named(&self, short: &str) -> Result<u64> {
+        self.store.revoke_tokens_named(short).await
+    }
+
+    /// Forgets tokens that have expired, in small steps. How many.
+    pub async fn sweep(&self) -> Result<u64> {
+        let mut forgotten = 0;
+        loop {
+            let step = self.store.sweep_tokens(self.clock.now(), SWEEP_BATCH).await?;
+            forgotten += step;
+            if step < u64::from(SWEEP_BATCH) {
+                return Ok(forgotten);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A fresh token.
+fn mint(random: &dyn Random) -> Plain {
+    let mut token = PREFIX.to_owned();
+    while token.len() < PREFIX.len() + SECRET_LENGTH {
+        for byte in crate::random::bytes::<32>(random) {
+            // 248 is the largest multiple of 62 in a byte: what lies above would favour the first letters.
+            if byte < 248 && token.len() < PREFIX.len() + SECRET_LENGTH {
+                token.push(char::from(BASE62[usize::from(byte % 62)]));
+            }
+        }
+    }
+    let checksum = checksum(&token);
+    Plain::presented(token + &checksum)
+}
+
+/// Whether `value` has a token's form and its checksum holds: all that can be known without the store.
+pub fn is_well_formed(value: &str) -> bool {
+    let Some(rest) = value.strip_prefix(PREFIX) else { return false };
+    if rest.len() != SECRET_LENGTH + CHECKSUM_LENGTH || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return false;
+    }
+    let (body, given) = value.split_at(PREFIX.len() + SECRET_LENGTH);
+    checksum(body) == given
+}
+
+fn checksum(body: &str) -> String {
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut digits = [b'0'; CHECKSUM_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits.iter().copied().map(char::from).collect()
+}
