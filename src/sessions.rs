@@ -12,6 +12,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::sessions::Sessions as Limits;
 use crate::credential::Plain;
 use crate::model::{Session, User, UserId};
+use crate::store::batch::Batch;
 use crate::store::{Result, SharedStore};
 
 /// How exact [`Session::last_seen_at`] is.
@@ -24,15 +25,17 @@ const SWEEP_BATCH: u32 = 500;
 #[derive(Clone)]
 pub struct Sessions {
     store: SharedStore,
+    lookups: Batch,
     clock: Arc<dyn Clock>,
     access: Access,
     limits: Limits,
 }
 
 impl Sessions {
-    /// Sessions in `store` that live as long as `limits` say and whose users `access` lets in.
+    /// Sessions in `store` that live as long as `limits` say and whose users `access` lets in. Must be called within
+    /// a Tokio runtime.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
-        Self { store, clock, access, limits }
+        Self { lookups: Batch::over(Arc::clone(&store)), store, clock, access, limits }
     }
 
     /// How long a session opened now may live.
@@ -42,12 +45,9 @@ impl Sessions {
 
     /// Who holds `handle`. `None`: nobody, for whichever reason; an error says nothing about the session.
     pub async fn find(&self, handle: &Plain) -> Result<Option<(Session, User)>> {
-        let handle = handle.hashed();
-        let found = self.store.sessions_by_handle(std::slice::from_ref(&handle)).await?;
+        let found = self.lookups.session(handle.hashed()).await?;
         let now = self.clock.now();
-        let Some((session, user)) = found.into_iter().next().flatten().filter(|known| self.is_valid(known, now)) else {
-            return Ok(None);
-        };
+        let Some((session, user)) = found.filter(|known| self.is_valid(known, now)) else { return Ok(None) };
         if now.since(session.last_seen_at) >= TOUCH_INTERVAL {
             self.touch_later(&session, now);
         }

@@ -10,6 +10,8 @@
 //! Each method is a whole thought: atomic in itself, given `now`, ids and hashes from outside, confirmed only when it
 //! is on disk. A store holds no policy: it does not know how long a session lives.
 
+pub mod batch;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,0 +1,71 @@
+//! Many askers, one question.
+//!
+//! While one round trip to the database is under way, the handles of the requests that arrive wait together and leave
+//! as the next one. Alone, a request waits for nobody; under load the database sees a few large point reads in place
+//! of thousands. Nothing is remembered between two questions: an answer is as fresh as a read of one's own, since its
+//! question left after the asker came. Askers are told apart by the whole hash, so nobody gets another's answer.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::credential::Hashed;
+use crate::model::{Session, User};
+use crate::store::{Result, SharedStore, StoreError};
+
+/// How many handles leave together at the most.
+const LARGEST: usize = 256;
+
+/// How many askers may wait; whoever comes then is told at once to come again.
+const QUEUE: usize = 4096;
+
+type Known = Option<(Session, User)>;
+
+struct Ask {
+    handle: Hashed,
+    answer: oneshot::Sender<Result<Known>>,
+}
+
+/// Asks the store for sessions, many at a time.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Batch {
+    /// Asks `store`. Must be called within a Tokio runtime; its task ends with the last clone.
+    pub fn over(store: SharedStore) -> Self {
+        let (asks, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(answer_all(store, waiting));
+        Self { asks }
+    }
+
+    /// Who holds `handle`, as [`crate::store::Sessions::sessions_by_handle`] says it.
+    pub async fn session(&self, handle: Hashed) -> Result<Known> {
+        let (answer, answered) = oneshot::channel();
+        let too_busy = |_| StoreError::Unavailable("too many requests wait for it".to_owned());
+        self.asks.try_send(Ask { handle, answer }).map_err(too_busy)?;
+        let stopped = |_| StoreError::Unavailable("it was closed".to_owned());
+        answered.await.map_err(stopped)?
+    }
+}
+
+async fn answer_all(store: SharedStore, mut waiting: mpsc::Receiver<Ask>) {
+    let mut asks = Vec::with_capacity(LARGEST);
+    while waiting.recv_many(&mut asks, LARGEST).await > 0 {
+        asks.retain(|ask: &Ask| !ask.answer.is_closed());
+        let mut handles: Vec<Hashed> = asks.iter().map(|ask| ask.handle).collect();
+        handles.sort_unstable();
+        handles.dedup();
+        if handles.is_empty() {
+            continue;
+        }
+        let answers = store.sessions_by_handle(&handles).await;
+        for ask in asks.drain(..) {
+            let answer = answers.as_ref().map_err(StoreError::clone).map(|known| {
+                let place = handles.binary_search(&ask.handle).ok();
+                place.and_then(|place| known.get(place).cloned().flatten())
+            });
+            // Whoever hung up meanwhile needs no answer.
+            let _ = ask.answer.send(answer);
+        }
+    }
+}
