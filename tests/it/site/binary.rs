@@ -1,0 +1,83 @@
+//! The real binary as a child process: what a person starts, with a configuration of the test's own and nothing of
+//! this machine's environment.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::site::program::{PATIENCE, PAUSE, Program, free_port};
+
+/// A running `doorward`.
+pub struct Binary {
+    /// What browsers type, without a slash at the end.
+    pub public_url: String,
+    /// The process.
+    pub program: Program,
+    /// Where it runs: its configuration and its database lie here.
+    pub folder: TempDir,
+}
+
+impl Binary {
+    /// Writes `rest` below a `public_url` and a `listen` on a free port, starts `doorward`, and waits until it answers.
+    pub fn serve(rest: &str) -> Self {
+        let port = free_port();
+        let public_url = format!("http://localhost:{port}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");
+        fs::write(folder.path().join("config.toml"), config).expect("the configuration");
+        let program = Program::start(command(folder.path()).arg("--config").arg("config.toml"));
+        let binary = Self { public_url, program, folder };
+        binary.wait_until_listening(port);
+        binary
+    }
+
+    fn wait_until_listening(&self, port: u16) {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(Instant::now() < deadline, "nobody listens:\n{}", self.program.said());
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Runs a further command with the same configuration beside the one that serves.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(command(self.folder.path()).args(["--config", "config.toml"]).args(arguments))
+    }
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// Data.
+    pub stdout: String,
+    /// Talk.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// stdout as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("what is printed is UTF-8");
+    Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// `doorward` in `folder`, with an empty environment.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.current_dir(folder).env_clear();
+    command
+}

@@ -1,0 +1,8 @@
+//! The harness: a whole running instance for a test, and those who visit it.
+
+pub mod binary;
+pub mod browser;
+pub mod independent;
+pub mod program;
+pub mod tiers;
+pub mod visitors;

@@ -1,0 +1,122 @@
+//! A program started for one test: its output is read line by line, it is waited for by what it says, and it is
+//! ended by its own process id when the test is over.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything that a test waits for may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to pause between two looks at something that does not announce itself.
+pub const PAUSE: Duration = Duration::from_millis(20);
+
+/// A running program.
+pub struct Program {
+    child: Child,
+    output: Arc<Output>,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Lines>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    said: Vec<String>,
+    streams_ended: usize,
+}
+
+impl Program {
+    /// Starts `command`; its stdin stays open as long as the program is held.
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let output = Arc::new(Output::default());
+        output.follow(child.stdout.take().expect("stdout is piped"));
+        output.follow(child.stderr.take().expect("stderr is piped"));
+        Self { child, output }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line that `wanted` makes something of. Panics when the program ends first, or says nothing of the
+    /// kind for [`PATIENCE`].
+    pub fn wait_for<T>(&self, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lines.lock().expect("no reader panics");
+        loop {
+            if let Some(found) = lines.said.iter().find_map(|line| wanted(line)) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let ended = lines.streams_ended == 2;
+            assert!(!ended && !left.is_zero(), "no {what} (ended: {ended}) in:\n{}", lines.said.join("\n"));
+            lines = self.output.news.wait_timeout(lines, left).expect("no reader panics").0;
+        }
+    }
+
+    /// All it has said so far, on both streams.
+    pub fn said(&self) -> String {
+        self.output.lines.lock().expect("no reader panics").said.join("\n")
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name} {}", self.id());
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{} does not end:\n{}", self.id(), self.said());
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Whether it ended by itself is the test's question, not ours.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Output {
+    fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+        let output = Arc::clone(self);
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                output.lines.lock().expect("no reader panics").said.push(line);
+                output.news.notify_all();
+            }
+            output.lines.lock().expect("no reader panics").streams_ended += 1;
+            output.news.notify_all();
+        });
+    }
+}
+
+/// A port of the loopback interface that nobody holds at the moment.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}

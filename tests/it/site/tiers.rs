@@ -1,0 +1,46 @@
+//! What a test needs beyond the crate itself, and whether this machine has it. A tier that is missing is said aloud
+//! and skipped; with `CI=true` it fails instead, so that nobody takes a skipped proof for a proof.
+
+use std::env;
+
+/// Something that `tests/run` sets up, and the variable by which it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A MariaDB server and an account that may create databases.
+    MariaDb,
+    /// A MySQL server, likewise.
+    MySql,
+    /// Chromium with its driver.
+    Browser,
+    /// The npm package `oidc-provider` and a Node to run it.
+    IndependentIssuer,
+}
+
+impl Tier {
+    /// The environment variable that turns the tier on and says where it is.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::MariaDb => "DOORWARD_TEST_MARIADB_URL",
+            Self::MySql => "DOORWARD_TEST_MYSQL_URL",
+            Self::Browser => "DOORWARD_TEST_BROWSER",
+            Self::IndependentIssuer => "DOORWARD_TEST_OIDC_PROVIDER",
+        }
+    }
+
+    /// What `tests/run` said of the tier. `None`: skip the test. Panics instead when `CI=true`.
+    #[expect(clippy::disallowed_methods, reason = "tiers are turned on by the environment")]
+    pub fn here(self) -> Option<String> {
+        let variable = self.variable();
+        if let Some(value) = env::var(variable).ok().filter(|value| !value.is_empty()) {
+            return Some(value);
+        }
+        let may_be_missing = self == Self::MySql && env::var("DOORWARD_TEST_MYSQL_MISSING").is_ok();
+        let is_ci = env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!is_ci || may_be_missing, "{self:?} is missing although CI=true: set {variable}, or use tests/run");
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not proved")]
+        {
+            eprintln!("SKIPPED: {self:?} is not here; {variable} is not set (tests/run sets it up)");
+        }
+        None
+    }
+}
