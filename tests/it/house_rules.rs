@@ -22,15 +22,36 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "login",
         &[
-            "clock", "random", "names", "credential", "model", "config", "store", "access", "sessions", "users", "tokens",
+            "clock",
+            "random",
+            "names",
+            "credential",
+            "model",
+            "config",
+            "store",
+            "access",
+            "sessions",
+            "users",
+            "tokens",
         ],
     ),
     ("pages", &["model", "config"]),
     (
         "web",
         &[
-            "clock", "random", "names", "credential", "model", "config", "store", "access", "sessions", "users", "tokens",
-            "login", "pages",
+            "clock",
+            "random",
+            "names",
+            "credential",
+            "model",
+            "config",
+            "store",
+            "access",
+            "sessions",
+            "users",
+            "tokens",
+            "login",
+            "pages",
         ],
     ),
     ("server", &["web", "config", "clock", "random", "names", "sessions", "tokens"]),
@@ -62,8 +83,21 @@ const FORBIDDEN_NAMES: &[&str] =
     &["util", "utils", "helper", "helpers", "common", "misc", "types", "core", "manager", "service", "services"];
 
 const TOP_LEVEL: &[&str] = &[
-    "Cargo.lock", "Cargo.toml", "Dockerfile", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "assets",
-    "benches", "config.toml.example", "docs", "fuzz", "src", "target", "tests",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Dockerfile",
+    "LICENSE",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "assets",
+    "benches",
+    "config.toml.example",
+    "docs",
+    "fuzz",
+    "src",
+    "target",
+    "tests",
 ];
 
 const LONGEST_FILE: usize = 500;
@@ -285,10 +319,8 @@ fn the_top_level_holds_what_was_agreed() {
     let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
     let ignored = fs::read_to_string(top().join(".gitignore")).unwrap_or_default();
     let is_ours = |name: &String| !ignored.lines().any(|line| line.trim_matches('/') == name);
-    let strangers: Vec<_> = names
-        .filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()))
-        .filter(is_ours)
-        .collect();
+    let strangers: Vec<_> =
+        names.filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str())).filter(is_ours).collect();
     hold("further names at the top", &strangers);
 }
 
@@ -360,7 +392,11 @@ fn no_template_weakens_the_policy_of_the_pages() {
             let lower = text.to_ascii_lowercase();
             let handler = lower.split_whitespace().any(|word| word.starts_with("on") && word.contains("=\""));
             let unsafe_filter = tight.contains("|safe") || tight.contains("autoescapefalse");
-            if unsafe_filter || lower.contains("style=") || lower.contains("<script") || lower.contains("<style") || handler
+            if unsafe_filter
+                || lower.contains("style=")
+                || lower.contains("<script")
+                || lower.contains("<style")
+                || handler
             {
                 broken.push(format!("{}:{}: {}", source.path, index + 1, text.trim()));
             }

@@ -50,8 +50,12 @@ impl Answer {
 }
 
 /// Headers of a browser that goes to a page because somebody typed its address.
-pub const TYPED: &[(&str, &str)] =
-    &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")];
+pub const TYPED: &[(&str, &str)] = &[
+    ("sec-fetch-site", "none"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+    ("accept", "text/html"),
+];
 
 /// Headers of a browser that follows a link or sends a form on the same site.
 pub const SAME_ORIGIN: &[(&str, &str)] = &[
