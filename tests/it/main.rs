@@ -7,6 +7,7 @@
 
 mod access;
 mod house_rules;
+mod pages;
 
 // The harness.
 mod site;

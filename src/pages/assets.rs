@@ -1,0 +1,89 @@
+//! The files that pages refer to: style sheet, logo, icon. They lie in the binary and are served under names that hold
+//! a hash of what is in them, so that browsers may keep them for good. Knows no HTTP.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// How many bytes of a file's SHA-256 stand in its name.
+const HASH_BYTES: usize = 8;
+
+#[derive(RustEmbed)]
+#[folder = "assets/public"]
+struct Public;
+
+/// The embedded public files.
+#[derive(Clone, Copy, Debug)]
+pub struct Assets;
+
+/// One public file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// What is in it.
+    pub bytes: Cow<'static, [u8]>,
+    /// Its media type, for `Content-Type`.
+    pub mime: &'static str,
+    /// Whether it was asked for by its hashed name, so that the answer holds for ever (RFC 8246).
+    pub immutable: bool,
+}
+
+impl Assets {
+    /// Where the file `name` is served, below the path of `public_url`: `app.css` gives `/assets/app.<hash>.css`.
+    /// `None`: there is no such file.
+    pub fn path(name: &str) -> Option<String> {
+        let file = Public::get(name)?;
+        Some(format!("/assets/{}", hashed_name(name, &file)))
+    }
+
+    /// The file that is served under `name`: its hashed name, or its plain one, as `/favicon.ico` is asked for.
+    /// `None`: there is no such file, or its hash is an older one.
+    pub fn file(name: &str) -> Option<Asset> {
+        if let Some(file) = Public::get(name) {
+            return Some(asset(name, file, false));
+        }
+        let plain = plain_name(name)?;
+        let file = Public::get(&plain)?;
+        // An old hash is not answered with new contents: a cache would keep them under the wrong name.
+        (hashed_name(&plain, &file) == name).then(|| asset(&plain, file, true))
+    }
+
+    /// The plain names of all files.
+    pub fn names() -> impl Iterator<Item = Cow<'static, str>> {
+        Public::iter()
+    }
+}
+
+fn asset(name: &str, file: EmbeddedFile, immutable: bool) -> Asset {
+    Asset { bytes: file.data, mime: mime(name), immutable }
+}
+
+fn hashed_name(name: &str, file: &EmbeddedFile) -> String {
+    let mut hash = String::with_capacity(2 * HASH_BYTES);
+    for byte in &file.metadata.sha256_hash()[..HASH_BYTES] {
+        let _ = write!(hash, "{byte:02x}");
+    }
+    match name.rsplit_once('.') {
+        Some((stem, extension)) => format!("{stem}.{hash}.{extension}"),
+        None => format!("{name}.{hash}"),
+    }
+}
+
+/// `app.<hash>.css` without the hash.
+fn plain_name(hashed: &str) -> Option<String> {
+    let (rest, extension) = hashed.rsplit_once('.')?;
+    let (stem, hash) = rest.rsplit_once('.')?;
+    let is_hash = hash.len() == 2 * HASH_BYTES && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| format!("{stem}.{extension}"))
+}
+
+fn mime(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("ico") => "image/x-icon",
+        Some("png") => "image/png",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
