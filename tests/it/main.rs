@@ -3,8 +3,6 @@
 //! `tests/run` sets up what the tests talk to and runs them; a tier that is not set up is skipped aloud, or fails with
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
-#![expect(missing_docs, reason = "a test is named as the sentence it proves")]
-
 mod access;
 mod house_rules;
 mod pages;

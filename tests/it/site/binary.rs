@@ -12,6 +12,14 @@ use tempfile::TempDir;
 
 use crate::site::program::{PATIENCE, PAUSE, Program, free_port};
 
+/// A provider that is not there, for what needs none to answer.
+pub const PROVIDER_AWAY: &str = r#"
+[providers.away]
+issuer = "http://127.0.0.1:9"
+client_id = "client"
+client_secret = "secret"
+"#;
+
 /// A running `doorward`.
 pub struct Binary {
     /// What browsers type, without a slash at the end.
@@ -25,7 +33,11 @@ pub struct Binary {
 impl Binary {
     /// Writes `rest` below a `public_url` and a `listen` on a free port, starts `doorward`, and waits until it answers.
     pub fn serve(rest: &str) -> Self {
-        let port = free_port();
+        Self::serve_on(free_port(), rest)
+    }
+
+    /// As [`Binary::serve`], on a port that others were told beforehand.
+    pub fn serve_on(port: u16, rest: &str) -> Self {
         let public_url = format!("http://localhost:{port}");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");

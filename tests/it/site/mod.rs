@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod browser;
 pub mod independent;
+pub mod line;
 pub mod program;
 pub mod tiers;
 pub mod visitors;
