@@ -26,6 +26,7 @@ pub mod access;
 pub mod clock;
 pub mod config;
 pub mod credential;
+pub mod demo;
 pub mod login;
 pub mod model;
 pub mod names;
