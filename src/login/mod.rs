@@ -279,7 +279,7 @@ impl Login {
         previous: Option<Plain>,
     ) -> Result<Finished, Failed> {
         let attempt = self.room.recognise(&answer, &pending).await?;
-        let code = self.room.code(answer, &attempt)?;
+        let code = self.room.code(answer, &attempt).map_err(|failed| *failed)?;
         // From here on it is not the caller's any more: whoever hangs up would leave a spent code without a session.
         let running = self.room.attempts.run();
         let room = Arc::clone(&self.room);

@@ -152,19 +152,19 @@ impl Room {
     }
 
     /// The code in `answer`, once everything has been looked at that needs no network.
-    pub fn code(&self, answer: Answer, attempt: &Attempt) -> Result<String, Failed> {
+    pub fn code(&self, answer: Answer, attempt: &Attempt) -> Result<String, Box<Failed>> {
         if !self.provider.is_issuer(answer.iss.as_deref()) {
             self.attempts.spend(&attempt.label);
-            return Err(attempt.over(LoginError::OtherIssuer));
+            return Err(attempt.over(LoginError::OtherIssuer).into());
         }
         if let Some(error) = answer.error {
             self.attempts.spend(&attempt.label);
             let declined = error == "access_denied";
             let error = if declined { LoginError::Declined } else { LoginError::ProviderError(cleaned(&error)) };
-            return Err(attempt.over(error));
+            return Err(attempt.over(error).into());
         }
         let code = answer.code.filter(|code| !code.is_empty());
-        code.ok_or_else(|| attempt.still_open(LoginError::Incomplete("code")))
+        code.ok_or_else(|| attempt.still_open(LoginError::Incomplete("code")).into())
     }
 
     /// Spends the code and opens the session.

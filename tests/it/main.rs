@@ -5,6 +5,14 @@
 
 mod access;
 mod house_rules;
+mod login_begin;
+mod login_bounds;
+mod login_finish;
+mod login_id_token;
+mod login_identity;
+mod login_keys;
+mod login_return_to;
+mod names;
 mod pages;
 
 // The harness.

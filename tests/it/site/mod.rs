@@ -2,8 +2,11 @@
 
 pub mod binary;
 pub mod browser;
+pub mod desk;
 pub mod independent;
 pub mod line;
+pub mod memory;
 pub mod program;
+pub mod provider;
 pub mod tiers;
 pub mod visitors;

@@ -1,0 +1,201 @@
+//! A store that lives in memory and fails when it is told to: for tests of a sign-in, which must not depend on how a
+//! real store is made to fail.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use doorward::clock::Timestamp;
+use doorward::credential::Hashed;
+use doorward::model::{Session, Token, User, UserId};
+use doorward::store::{Key, Keys, Refusal, Result, Sessions, SignIn, SignedIn, Store, StoreError, Tokens, Users};
+
+/// What a sign-in needs of a store, and no more: the other questions are answered as by an empty one.
+#[derive(Default)]
+pub struct Memory {
+    inner: Mutex<Inner>,
+    key_questions: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Inner {
+    users: HashMap<UserId, User>,
+    sessions: HashMap<Hashed, Session>,
+    keys: Vec<Key>,
+    failing: Option<StoreError>,
+    refusal: Option<Refusal>,
+}
+
+impl Memory {
+    /// Every question fails like this from now on; `None`: none does.
+    pub fn fail(&self, error: Option<StoreError>) {
+        self.inner().failing = error;
+    }
+
+    /// Nobody is let in from now on.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.inner().refusal = Some(refusal);
+    }
+
+    /// Puts `keys` in place of those it has.
+    pub fn set_keys(&self, keys: Vec<Key>) {
+        self.inner().keys = keys;
+    }
+
+    /// Everybody who signed in.
+    pub fn everybody(&self) -> Vec<User> {
+        self.inner().users.values().cloned().collect()
+    }
+
+    /// Every session that is open.
+    pub fn open_sessions(&self) -> Vec<Session> {
+        self.inner().sessions.values().cloned().collect()
+    }
+
+    /// How often it was asked for the sealing keys.
+    pub fn key_questions(&self) -> usize {
+        self.key_questions.load(Ordering::SeqCst)
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no test panicked here")
+    }
+
+    fn working(&self) -> Result<std::sync::MutexGuard<'_, Inner>> {
+        let inner = self.inner();
+        match &inner.failing {
+            Some(error) => Err(error.clone()),
+            None => Ok(inner),
+        }
+    }
+}
+
+#[async_trait]
+impl Users for Memory {
+    async fn sign_in(&self, sign_in: &SignIn) -> Result<SignedIn> {
+        let mut inner = self.working()?;
+        if let Some(refusal) = &inner.refusal {
+            return Ok(SignedIn::Refused(refusal.clone()));
+        }
+        let (id, now) = (UserId::new(&sign_in.identity.subject), sign_in.session.created_at);
+        let created_at = inner.users.get(&id).map_or(now, |user| user.created_at);
+        let identity = sign_in.identity.clone();
+        let user = User { id: id.clone(), identity, created_at, last_login_at: now, blocked_at: None };
+        inner.users.insert(id, user.clone());
+        if let Some(previous) = &sign_in.previous {
+            inner.sessions.remove(previous);
+        }
+        inner.sessions.insert(sign_in.session.handle, sign_in.session.clone());
+        Ok(SignedIn::Opened(user))
+    }
+
+    async fn user(&self, id: &UserId) -> Result<Option<User>> {
+        Ok(self.working()?.users.get(id).cloned())
+    }
+
+    async fn users_by_email(&self, _: &str) -> Result<Vec<User>> {
+        Ok(Vec::new())
+    }
+
+    async fn users(&self, _: Option<&UserId>, _: u32) -> Result<Vec<User>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Sessions for Memory {
+    async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
+        let inner = self.working()?;
+        let find = |handle: &Hashed| {
+            let session = inner.sessions.get(handle)?.clone();
+            let user = inner.users.get(&session.user_id)?.clone();
+            Some((session, user))
+        };
+        Ok(handles.iter().map(find).collect())
+    }
+
+    async fn touch_session(&self, _: &Hashed, _: Timestamp, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
+        Ok(self.working()?.sessions.remove(handle).is_some())
+    }
+
+    async fn end_sessions_named(&self, _: &str) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn end_sessions_of(&self, _: &UserId) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn sessions(&self, _: Option<&UserId>, _: u32) -> Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep_sessions(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Tokens for Memory {
+    async fn create_token(&self, _: &Token) -> Result<()> {
+        Ok(())
+    }
+
+    async fn token_by_hash(&self, _: &Hashed) -> Result<Option<(Token, User)>> {
+        Ok(None)
+    }
+
+    async fn touch_token(&self, _: &Hashed, _: Timestamp, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
+    async fn tokens(&self, _: Option<&UserId>, _: u32) -> Result<Vec<Token>> {
+        Ok(Vec::new())
+    }
+
+    async fn revoke_tokens_named(&self, _: &str) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn sweep_tokens(&self, _: Timestamp, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Keys for Memory {
+    async fn sealing_keys(&self, fresh: &[u8; 32], _: Timestamp) -> Result<Vec<Key>> {
+        self.key_questions.fetch_add(1, Ordering::SeqCst);
+        let mut inner = self.working()?;
+        if inner.keys.is_empty() {
+            inner.keys.push(Key { id: 1, secret: *fresh });
+        }
+        Ok(inner.keys.clone())
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn prepare(&self, _: Option<&str>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn plan(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn check_readable(&self) -> Result<()> {
+        self.working().map(drop)
+    }
+
+    async fn check_writable(&self) -> Result<()> {
+        self.working().map(drop)
+    }
+
+    async fn close(&self) {}
+}
