@@ -23,6 +23,7 @@
 //! There is no arrow back in this table. `tests/it/house_rules.rs` holds it as data and checks it.
 
 pub mod access;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credential;

@@ -1,0 +1,104 @@
+//! What an operator types. Each command is a file of its own; what a command leaves behind is written there.
+//!
+//! Standard output is for data, standard error for talk. A command ends with 0 (fine), 1 (failed, or the thing that was
+//! checked is not right), 2 (misused), 69 (something it depends on is away) or 78 (the configuration is wrong).
+
+pub mod config;
+pub mod context;
+pub mod demo;
+pub mod failure;
+pub mod healthcheck;
+pub mod migrate;
+pub mod openapi;
+pub mod output;
+pub mod serve;
+pub mod sessions;
+pub mod tokens;
+pub mod users;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::context::{Context, Flags};
+use crate::cli::failure::Failure;
+use crate::cli::output::talk;
+
+/// Lets a site say "Sign in with Google".
+///
+/// Without a command Doorward serves. To see it work with nothing set up: doorward demo
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the site's sign-in (what happens without a command, too)
+    Serve(serve::Args),
+    /// Shows everything on this machine, with a pretend provider and nothing to set up
+    Demo(demo::Args),
+    /// Checks the configuration, or shows what it amounts to
+    Config(config::Args),
+    /// Asks the running server whether it is alive
+    Healthcheck(healthcheck::Args),
+    /// Brings the tables that belong to Doorward up to date
+    Migrate(migrate::Args),
+    /// Lists the people who have signed in
+    Users(users::Args),
+    /// Lists and ends the sessions of browsers
+    Sessions(sessions::Args),
+    /// Creates, lists and revokes API tokens
+    Tokens(tokens::Args),
+    /// Prints the OpenAPI document
+    Openapi(openapi::Args),
+}
+
+/// Does what the command line says, in the environment given; both as the system hands them over.
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe is nobody's fault.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(failure::USAGE));
+        }
+    };
+    match Context::new(cli.flags, environment).and_then(|context| run(cli.command, context)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            talk(&failure.to_string());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
+    // One TLS provider for every crate, in place before the first of them looks for it. It is refused only where one
+    // is in place already, which can only be the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::not_so(format!("the threads could not be started: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            None => serve::run(serve::Args::default(), context).await,
+            Some(Command::Serve(args)) => serve::run(args, context).await,
+            Some(Command::Demo(args)) => demo::run(args, context).await,
+            Some(Command::Config(args)) => config::run(args, context).await,
+            Some(Command::Healthcheck(args)) => healthcheck::run(args, context).await,
+            Some(Command::Migrate(args)) => migrate::run(args, context).await,
+            Some(Command::Users(args)) => users::run(args, context).await,
+            Some(Command::Sessions(args)) => sessions::run(args, context).await,
+            Some(Command::Tokens(args)) => tokens::run(args, context).await,
+            Some(Command::Openapi(args)) => openapi::run(args, context).await,
+        }
+    })
+}

@@ -1,0 +1,50 @@
+//! What is wrong with a configuration: every problem at once, each with its place, its key and its remedy.
+
+use std::fmt;
+
+/// One thing that is wrong. Holds no secret; it is printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was said: `config.toml`, `DOORWARD_SESSIONS__IDLE`, `--listen`; empty where nothing was said.
+    pub origin: String,
+    /// The line in the file, counted from 1.
+    pub line: Option<usize>,
+    /// The key, `sessions.idle`; empty where the whole file is meant.
+    pub key: String,
+    /// What is so, a sentence without a full stop.
+    pub what: String,
+    /// What to do, likewise.
+    pub remedy: String,
+}
+
+/// `config.toml:12: sessions.idle: "7 dayz" is not a duration; write 12h or 7d`
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.origin.as_str(), self.line) {
+            ("", _) => {}
+            (origin, Some(line)) => write!(f, "{origin}:{line}: ")?,
+            (origin, None) => write!(f, "{origin}: ")?,
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// Everything that is wrong, in the order of the keys; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+/// A line for each problem under a heading.
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("the configuration has a problem")?,
+            several => write!(f, "the configuration has {several} problems")?,
+        }
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
