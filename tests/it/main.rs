@@ -4,6 +4,7 @@
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
 mod access;
+mod demo;
 mod house_rules;
 mod login_begin;
 mod login_bounds;
