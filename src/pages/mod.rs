@@ -13,11 +13,14 @@ use rust_embed::RustEmbed;
 use serde::Serialize;
 
 use crate::pages::assets::Assets;
+use crate::pages::docs::Docs;
 use crate::pages::initials::initials;
 
 pub mod assets;
+mod docs;
 pub mod initials;
 pub mod samples;
+mod schema;
 
 /// Above this many characters a name is set in small type, so that the card keeps its shape.
 const LONG_NAME: usize = 40;
@@ -112,9 +115,10 @@ pub struct ContinuePage<'a> {
 }
 
 /// The API, readable, rendered from its OpenAPI document.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DocsPage<'a> {
     /// The document (OpenAPI 3.0).
+    #[serde(skip)]
     pub openapi: &'a serde_json::Value,
     /// Where the document itself lies.
     pub openapi_url: &'a str,
@@ -199,7 +203,7 @@ impl Pages {
 
     /// The API, readable.
     pub fn docs(&self, page: &DocsPage<'_>) -> Result<Html, PageError> {
-        self.render("docs.html", &(page.openapi_url), context! { docs => context! { title => "API" } })
+        self.render("docs.html", page, context! { docs => Value::from(Serde(Docs::of(page))) })
     }
 
     /// Renders the template `name` with `page` under that name, and what was worked out from it as `more`.

@@ -108,12 +108,69 @@ fn trouble(pages: &Pages) -> Vec<Sample> {
     samples
 }
 
-/// A small document of the kind that poem-openapi writes.
+/// A small document of the kind that poem-openapi writes, with references, a nullable field, lists and parameters.
 pub fn openapi() -> Value {
     json!({
         "openapi": "3.0.0",
-        "info": { "title": "Doorward", "version": "0.1.0", "description": "Who is asking." },
-        "paths": {},
-        "components": {}
+        "info": {
+            "title": "Doorward",
+            "version": "0.1.0",
+            "description": "Tells programs who is asking.\n\n- by the visitor's cookie\n- by an API token, as `Bearer`"
+        },
+        "paths": {
+            "/me": { "get": {
+                "summary": "Who is asking",
+                "description": "The visitor, by cookie or by bearer token.\n\nAn outage is `503`, <b>never</b> `401`.",
+                "security": [{ "Session": [] }, { "Token": [] }],
+                "responses": {
+                    "200": { "description": "The visitor.", "content": { "application/json; charset=utf-8":
+                        { "schema": { "$ref": "#/components/schemas/Me" } } } },
+                    "401": { "description": "Nobody is signed in.",
+                        "headers": { "WWW-Authenticate": { "required": true, "schema": { "type": "string" } } },
+                        "content": { "application/problem+json":
+                        { "schema": { "$ref": "#/components/schemas/Problem" } } } },
+                    "503": { "description": "The store cannot be asked." }
+                }
+            } },
+            "/tokens": { "post": {
+                "summary": "Creates a token",
+                "security": [{ "Session": [] }],
+                "requestBody": { "content": { "application/json; charset=utf-8": { "schema": {
+                    "type": "object", "required": ["name"], "properties": {
+                        "name": { "type": "string", "description": "What you call it.", "example": "Ada's laptop" },
+                        "days": { "type": "integer", "format": "uint32", "default": 90 }
+                    } } } } },
+                "responses": { "201": { "description": "The token, shown once." } }
+            } },
+            "/tokens/{id}": { "delete": {
+                "summary": "Ends a token",
+                "security": [{ "Session": [] }],
+                "parameters": [{ "name": "id", "in": "path", "required": true, "description": "Which one.",
+                    "schema": { "type": "string" } }],
+                "responses": { "204": { "description": "It has ended." } }
+            } }
+        },
+        "components": {
+            "schemas": {
+                "Me": { "type": "object", "required": ["id", "via"], "properties": {
+                    "id": { "type": "string", "description": "The provider's `sub`.", "example": "1101" },
+                    "picture": { "type": "string", "nullable": true },
+                    "created_at": { "type": "string", "format": "date-time" },
+                    "via": { "allOf": [{ "$ref": "#/components/schemas/Via" }], "description": "How we know." },
+                    "sessions": { "type": "array", "items": { "$ref": "#/components/schemas/Session" } }
+                } },
+                "Session": { "type": "object", "required": ["address"], "properties": {
+                    "address": { "type": "string" }, "parent": { "$ref": "#/components/schemas/Session" }
+                } },
+                "Via": { "type": "string", "enum": ["session", "token"] },
+                "Problem": { "type": "object", "required": ["status"], "properties": {
+                    "status": { "type": "integer", "example": 401 }, "login_url": { "type": "string", "format": "uri" }
+                } }
+            },
+            "securitySchemes": {
+                "Session": { "type": "apiKey", "in": "cookie", "name": "__Host-doorward", "description": "A browser's." },
+                "Token": { "type": "http", "scheme": "bearer", "description": "A program's." }
+            }
+        }
     })
 }
