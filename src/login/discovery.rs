@@ -242,7 +242,7 @@ impl Discovery {
         let answer = self.get(&format!("{base}/.well-known/openid-configuration")).await;
         let answer = answer.map_err(|why| format!("its discovery document: {why}"))?;
         let metadata: Metadata = serde_json::from_slice(answer.body())
-            .map_err(|error| format!("its discovery document cannot be read: {error}"))?;
+            .map_err(|error| format!("its discovery document cannot be read: {}", cut(&error.to_string())))?;
         metadata.check(&self.issuer)?;
         Ok(metadata)
     }
@@ -275,12 +275,12 @@ impl Metadata {
     fn check(&self, issuer: &str) -> Result<(), String> {
         // Byte for byte: another spelling may be another party (OpenID Connect Discovery 1.0, section 4.3).
         if self.issuer != issuer {
-            let named: String = self.issuer.chars().take(200).collect();
+            let named = cut(&self.issuer);
             return Err(format!("its discovery document names the issuer {named:?}, configured is {issuer:?}"));
         }
         let endpoints = [&self.authorization_endpoint, &self.token_endpoint, &self.jwks_uri];
         if let Some(unsafe_one) = endpoints.into_iter().chain(&self.userinfo_endpoint).find(|url| !is_safe(url)) {
-            return Err(format!("its endpoint {unsafe_one} is not https"));
+            return Err(format!("its endpoint {} is not https", cut(unsafe_one.as_str())));
         }
         // Silence is no promise against S256; a list without it is (RFC 9700, section 4.8: no downgrade).
         match &self.code_challenge_methods_supported {
@@ -290,6 +290,11 @@ impl Metadata {
             _ => Ok(()),
         }
     }
+}
+
+/// So much of a stranger's text as a line of the log can bear.
+fn cut(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// How long the answer may be used, by its `Cache-Control`; an hour where it does not say.

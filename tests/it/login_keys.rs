@@ -96,6 +96,14 @@ async fn a_flood_of_unknown_keys_does_not_reach_the_provider() {
     }
     let asked = desk.provider.hits(Door::Keys) - before;
     assert!((1..=4).contains(&asked), "asked {asked} times");
+    // A while later there is one question more, and no second one.
+    desk.provider.script().header.insert("kid".to_owned(), Some(json!("forged")));
+    let before = desk.provider.hits(Door::Keys);
+    pass(Duration::from_secs(10)).await;
+    for _ in 0..5 {
+        desk.sign_in().await.expect_err("an unknown key");
+    }
+    assert_eq!(desk.provider.hits(Door::Keys), before + 1);
 }
 
 /// OIDC-22: those who come together with a new key ask once.

@@ -12,6 +12,7 @@ mod login_finish;
 mod login_id_token;
 mod login_identity;
 mod login_keys;
+mod login_log;
 mod login_return_to;
 mod names;
 mod pages;
