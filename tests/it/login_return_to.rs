@@ -47,6 +47,8 @@ const REFUSED: &[&str] = &[
     "///evil.test",
     "////evil.test/%2e%2e",
     "/\\evil.test",
+    "/x\\y",
+    "/x?y=\\z",
     "\\\\evil.test",
     "/\\/evil.test",
     "\\/evil.test",

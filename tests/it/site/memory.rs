@@ -190,7 +190,10 @@ impl Store for Memory {
     }
 
     async fn check_readable(&self) -> Result<()> {
-        self.working().map(drop)
+        match self.working() {
+            Err(StoreError::ReadOnly(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn check_writable(&self) -> Result<()> {
