@@ -10,15 +10,22 @@
 //! Each method is a whole thought: atomic in itself, given `now`, ids and hashes from outside, confirmed only when it
 //! is on disk. A store holds no policy: it does not know how long a session lives.
 
+pub mod adoption;
 pub mod batch;
+pub mod migrate;
+pub mod short;
+pub mod sqlite;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::config::database::{Database, Place};
 use crate::credential::Hashed;
 use crate::model::{Identity, Session, Token, User, UserId};
+use crate::names::Names;
+use crate::store::sqlite::Sqlite;
 
 /// What a store answers.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -216,3 +223,16 @@ pub trait Store: Users + Sessions + Tokens + Keys {
 
 /// A store that can be shared.
 pub type SharedStore = Arc<dyn Store>;
+
+/// The store that `database` describes. Returns at once and asks nobody: [`Store::prepare`] does the work, and may be
+/// tried again for as long as it answers [`StoreError::Unavailable`].
+pub fn open(database: &Database, names: Names, clock: Arc<dyn Clock>) -> SharedStore {
+    let table = database.users_table.clone();
+    match &database.place {
+        Place::Sqlite(path) => Arc::new(Sqlite::new(path.clone(), table, clock)),
+        Place::Mysql(_) => {
+            let _ = names;
+            unimplemented!()
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Whether the site's own table of users can be ours too, and what of a person fits into it.
+//!
+//! The table stays as it is: what it cannot hold is left out. Only what would make a sign-in fail is a reason to
+//! refuse the table, and then before anything is written.
+
+use std::fmt;
+
+use crate::model::Identity;
+use crate::store::{Result, StoreError};
+
+/// Google's subjects have 21 digits: a narrower key can hold nobody.
+const NARROWEST_ID: usize = 21;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Characters.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// Anything else: numbers, times, lists of words.
+    Other,
+}
+
+/// A column as the database describes it.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name as it was written.
+    pub name: String,
+    /// Its type in the database's words.
+    pub type_name: String,
+    /// What it holds.
+    pub holds: Holds,
+    /// How many characters it takes, where there is a limit.
+    pub width: Option<usize>,
+    /// How many bytes it takes, where that is a limit of its own.
+    pub octets: Option<usize>,
+    /// Whether it takes no value at all.
+    pub is_nullable: bool,
+    /// Whether a row can be inserted without naming it.
+    pub has_default: bool,
+    /// Whether the database computes it.
+    pub is_generated: bool,
+    /// Its character set, where the database speaks of such.
+    pub charset: Option<String>,
+    /// Its collation, likewise.
+    pub collation: Option<String>,
+}
+
+impl Column {
+    /// `text` cut to what the column takes.
+    fn cut(&self, text: &str) -> String {
+        let mut cut: String = text.chars().take(self.width.unwrap_or(usize::MAX)).collect();
+        let mut end = cut.len().min(self.octets.unwrap_or(usize::MAX));
+        while !cut.is_char_boundary(end) {
+            end -= 1;
+        }
+        cut.truncate(end);
+        cut
+    }
+
+    /// `text` if the column takes all of it.
+    fn whole(&self, text: &str) -> Option<String> {
+        Some(self.cut(text)).filter(|cut| cut == text)
+    }
+
+    /// What stands in the column where there is nothing to say.
+    fn nothing(&self) -> Option<String> {
+        if self.is_nullable { None } else { Some(String::new()) }
+    }
+}
+
+/// A table of users that we may write to.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// Its name, unquoted.
+    pub table: String,
+    /// The key.
+    pub id: Column,
+    email: Option<Column>,
+    name: Option<Column>,
+    picture: Option<Column>,
+}
+
+impl Adopted {
+    /// The table with these columns; `id_is_unique` says whether `id` alone is a key.
+    ///
+    /// [`StoreError::Schema`] names the column that stands in the way, and the way out.
+    pub fn new(table: &str, columns: Vec<Column>, id_is_unique: bool) -> Result<Self> {
+        let take = |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
+        let writable = |name: &str| take(name).filter(|column| !column.is_generated && column.holds != Holds::Other);
+        let refuse = |why: String| Err(unusable(table, &why));
+        let Some(id) = take("id") else { return refuse("has no column id".to_owned()) };
+        if id.holds == Holds::Other || id.is_generated {
+            let type_name = &id.type_name;
+            return refuse(format!("keeps its id as {type_name}, which cannot hold a provider's subject"));
+        }
+        if !id_is_unique {
+            return refuse("has an id that is neither its primary key nor unique by itself".to_owned());
+        }
+        if let Some(width) = id.width.filter(|width| *width < NARROWEST_ID) {
+            return refuse(format!("has an id of {width} characters, and a provider's subject needs {NARROWEST_ID}"));
+        }
+        let ours = ["id", "email", "name", "picture"];
+        let is_ours = |column: &&Column| {
+            ours.iter().any(|name| column.name.eq_ignore_ascii_case(name)) && column.holds != Holds::Other
+        };
+        let in_the_way =
+            |column: &&Column| !column.is_nullable && !column.has_default && !column.is_generated && !is_ours(column);
+        if let Some(column) = columns.iter().find(in_the_way) {
+            let name = &column.name;
+            return refuse(format!("has a column {name} that must not be empty and has no default"));
+        }
+        let (email, name, picture) = (writable("email"), writable("name"), writable("picture"));
+        Ok(Self { table: table.to_owned(), id, email, name, picture })
+    }
+
+    /// The columns to write beside the id and what goes into them, cut to fit: a name loses its end, an address or a
+    /// picture that does not fit whole is left out, since half of one leads elsewhere.
+    pub fn values(&self, identity: &Identity) -> Vec<(&Column, Option<String>)> {
+        let email = self.email.as_ref().map(|column| (column, column.whole(&identity.email)));
+        let name = self.name.as_ref().map(|column| (column, identity.name.as_deref().map(|name| column.cut(name))));
+        let picture = self.picture.as_ref().map(|column| {
+            let picture = identity.picture.as_deref().and_then(|picture| column.whole(picture));
+            (column, picture)
+        });
+        let all = [email, name, picture].into_iter().flatten();
+        all.map(|(column, value)| (column, value.or_else(|| column.nothing()))).collect()
+    }
+}
+
+/// What adopting the table means.
+impl fmt::Display for Adopted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "use the table {} as it is", self.table)?;
+        let all = [("email", &self.email), ("name", &self.name), ("picture", &self.picture)];
+        for (name, _) in all.iter().filter(|(_, column)| column.is_none()) {
+            write!(f, ", without {name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Says that the table of users cannot be used, why, and what to do.
+pub fn unusable(table: &str, why: &str) -> StoreError {
+    StoreError::Schema(format!(
+        "the table {table} {why}. It is left as it is; let Doorward make a table of its own under another name: \
+         [database] users_table = \"members\" names one"
+    ))
+}

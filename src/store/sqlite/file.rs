@@ -1,0 +1,83 @@
+//! Opens the database's file: readable by its owner alone, in a folder that is there.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::sqlite::store_error;
+use crate::store::{Result, StoreError};
+
+/// How long SQLite waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 64;
+
+/// What the connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To write; the file is created where it is missing.
+    Create,
+    /// To read, beside a writer that has made the file.
+    Read,
+    /// To look once, changing nothing.
+    Look,
+}
+
+/// Opens the file at `path`.
+pub fn open(path: &Path, access: Access) -> Result<Connection> {
+    if access == Access::Create {
+        create(path)?;
+    }
+    let flags = match access {
+        Access::Create | Access::Read => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    // Each connection is used by one thread at a time.
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(store_error)?;
+    configure(&conn, access).map_err(store_error)?;
+    Ok(conn)
+}
+
+fn configure(conn: &Connection, access: Access) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "foreign_keys", true)?;
+    // Text in double quotes that names no column is an error, not a text.
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    match access {
+        Access::Create => {
+            conn.pragma_update(None, "journal_mode", "wal")?;
+            conn.pragma_update(None, "synchronous", "full")
+        }
+        Access::Read | Access::Look => conn.pragma_update(None, "query_only", true),
+    }
+}
+
+/// Creates an empty file that only its owner reads: it holds addresses of people and the key of logins under way.
+/// SQLite gives the files beside it the same mode.
+fn create(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let place = path.display();
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path).display();
+            Err(StoreError::Schema(format!(
+                "the database {place} cannot be created: there is no folder {folder}. Create it (mkdir -p {folder}), or \
+                 put the file elsewhere with [database] url"
+            )))
+        }
+        Err(error) => Err(StoreError::Schema(format!(
+            "the database {place} cannot be created: {error}. Let the account that runs Doorward write there, or put \
+             the file elsewhere with [database] url"
+        ))),
+    }
+}

@@ -1,0 +1,150 @@
+//! Browsers that are signed in.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, Transaction, params, params_from_iter};
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+use crate::model::{Session, User, UserId};
+use crate::store::short::Range;
+use crate::store::sqlite::users::{USER, join_users, read_user};
+use crate::store::sqlite::{Change, Ready, Sqlite};
+use crate::store::{Result, Sessions};
+
+/// What a [`Session`] is read from, in the order that [`read_session`] expects; the table is called `s`.
+const SESSION: &str = "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent";
+
+fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        handle: Hashed::from_bytes(row.get(0)?),
+        user_id: UserId::new(row.get::<_, String>(1)?),
+        created_at: Timestamp::from_unix(row.get(2)?),
+        last_seen_at: Timestamp::from_unix(row.get(3)?),
+        expires_at: Timestamp::from_unix(row.get(4)?),
+        address: row.get(5)?,
+        user_agent: row.get(6)?,
+    })
+}
+
+#[async_trait]
+impl Sessions for Sqlite {
+    async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
+        let handles = handles.to_vec();
+        self.read(move |conn, ready| find(conn, ready, &handles)).await
+    }
+
+    async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()> {
+        let handle = *handle;
+        let statement = "update doorward_sessions set last_seen_at = ?1 where handle = ?2 and last_seen_at < ?3";
+        self.write(move |tx, _| {
+            tx.prepare_cached(statement)?.execute(params![now.unix(), handle.as_bytes(), seen_before.unix()])?;
+            Ok(Change::Keep(()))
+        })
+        .await
+    }
+
+    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
+        let handle = *handle;
+        self.write(move |tx, _| {
+            let ended = tx.execute("delete from doorward_sessions where handle = ?1", [handle.as_bytes()])?;
+            Ok(Change::Keep(ended > 0))
+        })
+        .await
+    }
+
+    async fn end_sessions_named(&self, short: &str) -> Result<u64> {
+        let Some(range) = Range::named(short) else { return Ok(0) };
+        self.write(move |tx, _| {
+            let statement = "delete from doorward_sessions where handle between ?1 and ?2";
+            Ok(Change::Keep(tx.execute(statement, [range.first, range.last])? as u64))
+        })
+        .await
+    }
+
+    async fn end_sessions_of(&self, user: &UserId) -> Result<u64> {
+        let user = user.as_str().to_owned();
+        self.write(move |tx, _| {
+            Ok(Change::Keep(tx.execute("delete from doorward_sessions where user_id = ?1", [user])? as u64))
+        })
+        .await
+    }
+
+    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
+        let user = user.map(|id| id.as_str().to_owned());
+        self.read(move |conn, _| {
+            let newest = "order by s.created_at desc, s.handle limit";
+            match user {
+                Some(user) => {
+                    let which = format!("where s.user_id = ?1 {newest} ?2");
+                    list(conn, &which, params![user, limit])
+                }
+                None => list(conn, &format!("{newest} ?1"), params![limit]),
+            }
+        })
+        .await
+    }
+
+    async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
+        self.write(move |tx, _| {
+            let expired = "delete from doorward_sessions where handle in \
+                           (select handle from doorward_sessions where expires_at < ?1 limit ?2)";
+            let expired = tx.execute(expired, params![now.unix(), limit])?;
+            let idle = "delete from doorward_sessions where handle in \
+                        (select handle from doorward_sessions where last_seen_at < ?1 limit ?2)";
+            let idle = tx.execute(idle, params![idle_since.unix(), i64::from(limit) - expired as i64])?;
+            Ok(Change::Keep((expired + idle) as u64))
+        })
+        .await
+    }
+}
+
+fn find(conn: &Connection, ready: &Ready, handles: &[Hashed]) -> rusqlite::Result<Vec<Option<(Session, User)>>> {
+    let mut found = HashMap::with_capacity(handles.len());
+    let join = join_users(ready, "s.user_id");
+    for chunk in handles.chunks(LOOKUPS[LOOKUPS.len() - 1]) {
+        // A statement for each number of handles would push the others out of the cache: the rest is filled up.
+        let size = LOOKUPS.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(chunk.len());
+        let marks = vec!["?"; size].join(", ");
+        let mut rows = conn.prepare_cached(&format!(
+            "select {SESSION}, {USER} from doorward_sessions s \
+             join doorward_identities i on i.user_id = s.user_id {join} where s.handle in ({marks})"
+        ))?;
+        let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(size);
+        let rows = rows.query_map(params_from_iter(filled.map(Hashed::as_bytes)), |row| {
+            Ok((read_session(row)?, read_user(row, 7)?))
+        })?;
+        for row in rows {
+            let (session, user) = row?;
+            found.insert(session.handle, (session, user));
+        }
+    }
+    Ok(handles.iter().map(|handle| found.get(handle).cloned()).collect())
+}
+
+/// How many handles a statement asks for.
+const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
+
+fn list(conn: &Connection, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Session>> {
+    let mut rows = conn.prepare_cached(&format!("select {SESSION} from doorward_sessions s {which}"))?;
+    rows.query_map(params, read_session)?.collect()
+}
+
+/// Opens `session` for `user_id`.
+pub fn insert_session(tx: &Transaction<'_>, session: &Session, user_id: &UserId) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "insert into doorward_sessions (handle, user_id, created_at, last_seen_at, expires_at, address, user_agent) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        session.handle.as_bytes(),
+        user_id.as_str(),
+        session.created_at.unix(),
+        session.last_seen_at.unix(),
+        session.expires_at.unix(),
+        session.address,
+        session.user_agent,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Credentials of programs.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+use crate::model::{Token, User, UserId};
+use crate::store::short::Range;
+use crate::store::sqlite::users::{USER, join_users, read_user};
+use crate::store::sqlite::{Change, Sqlite};
+use crate::store::{Result, Tokens};
+
+/// What a [`Token`] is read from, in the order that [`read_token`] expects; the table is called `t`.
+const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at";
+
+fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    Ok(Token {
+        hash: Hashed::from_bytes(row.get(0)?),
+        user_id: UserId::new(row.get::<_, String>(1)?),
+        name: row.get(2)?,
+        last_four: row.get(3)?,
+        created_at: Timestamp::from_unix(row.get(4)?),
+        expires_at: Timestamp::from_unix(row.get(5)?),
+        last_used_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix),
+    })
+}
+
+#[async_trait]
+impl Tokens for Sqlite {
+    async fn create_token(&self, token: &Token) -> Result<()> {
+        let token = token.clone();
+        let statement = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, \
+                         last_used_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.write(move |tx, _| {
+            tx.prepare_cached(statement)?.execute(params![
+                token.hash.as_bytes(),
+                token.user_id.as_str(),
+                token.name,
+                token.last_four,
+                token.created_at.unix(),
+                token.expires_at.unix(),
+                token.last_used_at.map(Timestamp::unix),
+            ])?;
+            Ok(Change::Keep(()))
+        })
+        .await
+    }
+
+    async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
+        let hash = *hash;
+        self.read(move |conn, ready| {
+            let join = join_users(ready, "t.user_id");
+            let mut rows = conn.prepare_cached(&format!(
+                "select {TOKEN}, {USER} from doorward_tokens t \
+                 join doorward_identities i on i.user_id = t.user_id {join} where t.hash = ?1"
+            ))?;
+            rows.query_row([hash.as_bytes()], |row| Ok((read_token(row)?, read_user(row, 7)?))).optional()
+        })
+        .await
+    }
+
+    async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()> {
+        let hash = *hash;
+        let statement = "update doorward_tokens set last_used_at = ?1 \
+                         where hash = ?2 and (last_used_at is null or last_used_at < ?3)";
+        self.write(move |tx, _| {
+            tx.prepare_cached(statement)?.execute(params![now.unix(), hash.as_bytes(), used_before.unix()])?;
+            Ok(Change::Keep(()))
+        })
+        .await
+    }
+
+    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
+        let user = user.map(|id| id.as_str().to_owned());
+        self.read(move |conn, _| {
+            let newest = "order by t.created_at desc, t.hash limit";
+            match user {
+                Some(user) => {
+                    let which = format!("where t.user_id = ?1 {newest} ?2");
+                    list(conn, &which, params![user, limit])
+                }
+                None => list(conn, &format!("{newest} ?1"), params![limit]),
+            }
+        })
+        .await
+    }
+
+    async fn revoke_tokens_named(&self, short: &str) -> Result<u64> {
+        let Some(range) = Range::named(short) else { return Ok(0) };
+        self.write(move |tx, _| {
+            let statement = "delete from doorward_tokens where hash between ?1 and ?2";
+            Ok(Change::Keep(tx.execute(statement, [range.first, range.last])? as u64))
+        })
+        .await
+    }
+
+    async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.write(move |tx, _| {
+            let expired = "delete from doorward_tokens where hash in \
+                           (select hash from doorward_tokens where expires_at < ?1 limit ?2)";
+            Ok(Change::Keep(tx.execute(expired, params![now.unix(), limit])? as u64))
+        })
+        .await
+    }
+}
+
+fn list(conn: &Connection, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Token>> {
+    let mut rows = conn.prepare_cached(&format!("select {TOKEN} from doorward_tokens t {which}"))?;
+    rows.query_map(params, read_token)?.collect()
+}
