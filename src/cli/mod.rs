@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod context;
+pub mod database;
 pub mod demo;
 pub mod failure;
 pub mod healthcheck;
@@ -13,6 +14,7 @@ pub mod openapi;
 pub mod output;
 pub mod serve;
 pub mod sessions;
+pub mod table;
 pub mod tokens;
 pub mod users;
 
