@@ -59,7 +59,8 @@ impl Opened {
             1 => Ok(meant.remove(0)),
             0 => {
                 let message = format!("nobody who has signed in has the id or the email {}", harmless(text));
-                Err(Failure::not_so(message).hint("`doorward users list` prints both; whoever is missing signs in once"))
+                Err(Failure::not_so(message)
+                    .hint("`doorward users list` prints both; whoever is missing signs in once"))
             }
             several => {
                 let ids: Vec<_> = meant.iter().map(|user| harmless(user.id.as_str())).collect();
