@@ -37,3 +37,4 @@ pub mod sessions;
 pub mod store;
 pub mod tokens;
 pub mod users;
+pub mod web;

@@ -4,13 +4,14 @@
 //! minute and off the request's path, so that asking who somebody is costs one read. Opening one is part of signing
 //! in and happens in [`crate::login`].
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::access::{Access, Decision};
 use crate::clock::{Clock, Timestamp};
 use crate::config::sessions::Sessions as Limits;
-use crate::credential::Plain;
+use crate::credential::{Hashed, Plain};
 use crate::model::{Session, User, UserId};
 use crate::store::batch::Batch;
 use crate::store::{Result, SharedStore};
@@ -21,6 +22,9 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// How many rows one statement of the sweep removes, so that it holds no lock for long.
 const SWEEP_BATCH: u32 = 500;
 
+/// How many ended sessions are remembered while the store cannot be told.
+const MOST_OWED: usize = 100_000;
+
 /// The sessions of all users.
 #[derive(Clone)]
 pub struct Sessions {
@@ -29,13 +33,15 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     access: Access,
     limits: Limits,
+    /// Sessions whose end the store has not been told of.
+    owed: Arc<Mutex<HashSet<Hashed>>>,
 }
 
 impl Sessions {
     /// Sessions in `store` that live as long as `limits` say and whose users `access` lets in. Must be called within
     /// a Tokio runtime.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
-        Self { lookups: Batch::over(Arc::clone(&store)), store, clock, access, limits }
+        Self { lookups: Batch::over(Arc::clone(&store)), store, clock, access, limits, owed: Arc::default() }
     }
 
     /// How long a session opened now may live.
@@ -45,7 +51,11 @@ impl Sessions {
 
     /// Who holds `handle`. `None`: nobody, for whichever reason; an error says nothing about the session.
     pub async fn find(&self, handle: &Plain) -> Result<Option<(Session, User)>> {
-        let found = self.lookups.session(handle.hashed()).await?;
+        let handle = handle.hashed();
+        if self.owed().contains(&handle) {
+            return Ok(None);
+        }
+        let found = self.lookups.session(handle).await?;
         let now = self.clock.now();
         let Some((session, user)) = found.filter(|known| self.is_valid(known, now)) else { return Ok(None) };
         if now.since(session.last_seen_at) >= TOUCH_INTERVAL {
@@ -75,6 +85,31 @@ impl Sessions {
     /// Ends the session. Whether there was one.
     pub async fn end(&self, handle: &Plain) -> Result<bool> {
         self.store.end_session(&handle.hashed()).await
+    }
+
+    /// Ends the session as soon as the store can be told. This instance refuses it from now on, the others from then.
+    pub fn end_later(&self, handle: &Plain) {
+        let mut owed = self.owed();
+        if owed.len() < MOST_OWED {
+            owed.insert(handle.hashed());
+        }
+    }
+
+    /// Tells the store of the ends it has not been told of. How many are still owed.
+    pub async fn settle(&self) -> usize {
+        let owed: Vec<Hashed> = self.owed().iter().copied().collect();
+        for handle in owed {
+            if self.store.end_session(&handle).await.is_err() {
+                break;
+            }
+            self.owed().remove(&handle);
+            tracing::info!(session.id = handle.short(), "a sign-out that was owed is done");
+        }
+        self.owed().len()
+    }
+
+    fn owed(&self) -> std::sync::MutexGuard<'_, HashSet<Hashed>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session that listings call `short`. How many there were.

@@ -102,6 +102,8 @@ pub struct Finished {
     pub user: User,
     /// Where they wanted to go.
     pub return_to: Option<ReturnTo>,
+    /// The label of the pending login that is spent by this, so that its cookie can go.
+    pub spent: String,
 }
 
 /// A sign-in that failed.

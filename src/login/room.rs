@@ -190,7 +190,7 @@ impl Room {
         let identity = answered.map_err(|error| attempt.over(error))?;
         let (session, user) =
             self.open_session(identity, browser, previous).await.map_err(|error| attempt.over(error))?;
-        Ok(Finished { session, user, return_to: attempt.return_to })
+        Ok(Finished { session, user, return_to: attempt.return_to, spent: attempt.label })
     }
 
     /// Lets `identity` in, if the rules and the store do.

@@ -1,0 +1,135 @@
+//! Answers in their outer form: pages, redirects, errors as pages or as problem details.
+
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use poem::Response;
+use poem_openapi::Object;
+
+use crate::login::LoginError;
+use crate::pages::{DeniedPage, ErrorPage, Html, PageError};
+use crate::web::app::App;
+use crate::web::error::{Error, Fault, Told};
+use crate::web::paths;
+use crate::web::visit::Visit;
+
+/// What a program is told (RFC 9457).
+#[derive(Clone, Debug, Object)]
+pub struct Problem {
+    /// Always `about:blank`: the status and `code` say what kind it is.
+    #[oai(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is so and what to do.
+    pub detail: String,
+    /// A stable word for the kind: `not_signed_in`, `invalid_token`, `store_unavailable` …
+    pub code: String,
+    /// The request's id, as in the log.
+    pub instance: String,
+    /// Where a person signs in, on 401.
+    #[oai(skip_serializing_if_is_none)]
+    pub login_url: Option<String>,
+}
+
+/// A page.
+pub fn page(html: Html) -> Response {
+    Response::builder().content_type("text/html; charset=utf-8").body(html)
+}
+
+/// 303: go there with GET (RFC 9110, section 15.4.4), whatever brought you here.
+pub fn see_other(address: &str) -> Response {
+    let Ok(address) = HeaderValue::try_from(address) else {
+        // Addresses of ours are serialised URLs, which are ASCII.
+        return Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).finish();
+    };
+    Response::builder().status(StatusCode::SEE_OTHER).header(LOCATION, address).finish()
+}
+
+/// `response` with one more cookie.
+pub fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+}
+
+/// The problem that `fault` is, for a program.
+pub fn problem(fault: &Fault, app: &App, request_id: &str) -> Problem {
+    let Told { heading, what, advice, .. } = fault.told(app);
+    let status = fault.status();
+    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| app.public_url.join(paths::LOGIN));
+    Problem {
+        kind: "about:blank".to_owned(),
+        title: heading.to_owned(),
+        status: status.as_u16(),
+        detail: format!("{what} {advice}"),
+        code: fault.code().to_owned(),
+        instance: request_id.to_owned(),
+        login_url,
+    }
+}
+
+/// The challenge of a 401 (RFC 6750, section 3).
+pub fn challenge(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::BadToken => Some("Bearer error=\"invalid_token\""),
+        fault if fault.status() == StatusCode::UNAUTHORIZED => Some("Bearer"),
+        _ => None,
+    }
+}
+
+/// The whole answer to a request that failed.
+pub fn failure(error: Error, app: &App, visit: &Visit) -> Response {
+    let Error { fault, cookies } = error;
+    log(&fault, visit);
+    let html = if visit.wants_page { error_page(&fault, app, visit).ok() } else { None };
+    let mut response = match html {
+        Some(html) => page(html),
+        None => problem_json(&fault, app, visit),
+    };
+    response.set_status(fault.status());
+    let headers = response.headers_mut();
+    add_headers(&fault, headers);
+    cookies.into_iter().for_each(|cookie| {
+        headers.append(SET_COOKIE, cookie);
+    });
+    response
+}
+
+fn add_headers(fault: &Fault, headers: &mut HeaderMap) {
+    if let Some(challenge) = challenge(fault) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if let Fault::MethodNotAllowed(allow) = fault {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(seconds) = fault.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+fn error_page(fault: &Fault, app: &App, visit: &Visit) -> Result<Html, PageError> {
+    let Told { heading, what, advice, way_on } = fault.told(app);
+    let request_id = visit.request_id.as_str();
+    if let Fault::Login(failed) = fault {
+        if let LoginError::NotAllowed { email, .. } | LoginError::Refused { email, .. } = &failed.error {
+            return app.pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
+        }
+    }
+    app.pages.error(&ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id })
+}
+
+fn problem_json(fault: &Fault, app: &App, visit: &Visit) -> Response {
+    use poem_openapi::types::ToJSON;
+    let body = problem(fault, app, &visit.request_id).to_json_string();
+    Response::builder().header(CONTENT_TYPE, "application/problem+json").body(body)
+}
+
+fn log(fault: &Fault, visit: &Visit) {
+    let (reason, request_id) = (fault.code(), visit.request_id.as_str());
+    match fault.level() {
+        tracing::Level::ERROR => tracing::error!(reason, request_id, "{fault}"),
+        tracing::Level::WARN => tracing::warn!(reason, request_id, "{fault}"),
+        _ => tracing::debug!(reason, request_id, "{fault}"),
+    }
+}

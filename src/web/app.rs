@@ -1,0 +1,119 @@
+//! What a request can reach.
+
+use std::sync::Arc;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::public_url::PublicUrl;
+use crate::config::server::TrustedProxy;
+use crate::login::Login;
+use crate::login::provider::Unusable;
+use crate::login::return_to::{ReturnRules, ReturnTo};
+use crate::names::Names;
+use crate::pages::Pages;
+use crate::random::{self, Random};
+use crate::sessions::Sessions;
+use crate::store::SharedStore;
+use crate::tokens::Tokens;
+use crate::web::cookies::Cookies;
+use crate::web::guard::security_headers::SecurityHeaders;
+use crate::web::paths::Paths;
+
+/// How the provider is spoken of.
+#[derive(Clone, Debug)]
+pub struct ProviderLabel {
+    /// What the button says: `Google`.
+    pub label: String,
+    /// Whether it is Google itself, whose button has rules.
+    pub is_google: bool,
+}
+
+/// Everything behind the front door.
+pub struct App {
+    /// What browsers type.
+    pub public_url: PublicUrl,
+    /// Our addresses.
+    pub paths: Paths,
+    /// Our cookies.
+    pub cookies: Cookies,
+    /// What a person sees.
+    pub pages: Pages,
+    /// Signing in; `None` where no provider is configured.
+    pub login: Option<Login>,
+    /// The provider's name.
+    pub provider: ProviderLabel,
+    /// Browsers that are signed in.
+    pub sessions: Sessions,
+    /// Credentials of programs.
+    pub tokens: Tokens,
+    /// Which addresses may be returned to.
+    pub return_rules: ReturnRules,
+    /// Where a sign-in without `rd` ends.
+    pub home: String,
+    /// Where a log-out ends.
+    pub after_logout: String,
+    /// Whose forwarded headers are believed.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Headers of every answer.
+    pub security_headers: SecurityHeaders,
+    /// For the readiness probe and nothing else.
+    pub store: SharedStore,
+    random: Arc<dyn Random>,
+}
+
+impl App {
+    /// Builds it all. Asks nobody yet: database and provider may be away. Must be called within a Tokio runtime.
+    pub fn new(
+        config: &Config,
+        store: SharedStore,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        names: Names,
+    ) -> Result<Self, Unusable> {
+        let access = Access::new(config.access.clone());
+        let login = match &config.provider {
+            Some(provider) => {
+                Some(Login::new(config, provider, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), names)?)
+            }
+            None => None,
+        };
+        let label = |provider: &crate::config::provider::Provider| ProviderLabel {
+            label: provider.label.clone(),
+            is_google: provider.issuer == crate::config::provider::GOOGLE_ISSUER,
+        };
+        let nobody = || ProviderLabel { label: "your account".to_owned(), is_google: false };
+        let return_rules = ReturnRules::new(&config.public_url, &config.apps);
+        let safe = |address: &str| {
+            ReturnTo::parse(address, &return_rules)
+                .map_or_else(|| "/".to_owned(), |address| address.as_str().to_owned())
+        };
+        Ok(Self {
+            paths: Paths::new(&config.public_url),
+            cookies: Cookies::new(&config.public_url, config.sessions.persistent.then_some(config.sessions.lifetime)),
+            pages: Pages::new(&config.pages, config.public_url.path()),
+            login,
+            provider: config.provider.as_ref().map_or_else(nobody, label),
+            sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),
+            tokens: Tokens::new(Arc::clone(&store), clock, Arc::clone(&random), access),
+            home: safe(&config.apps.home),
+            after_logout: safe(&config.apps.after_logout),
+            return_rules,
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            security_headers: SecurityHeaders::new(config),
+            public_url: config.public_url.clone(),
+            store,
+            random,
+        })
+    }
+
+    /// A fresh name for a request, to find it in the log by.
+    pub fn request_id(&self) -> String {
+        random::bytes::<8>(&*self.random).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Where a sign-in without `rd` ends.
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+}

@@ -1,0 +1,38 @@
+//! `/assets/…`, `/favicon.ico`, `/robots.txt`: files embedded in the binary, and nothing from any disk.
+
+use http::header::CACHE_CONTROL;
+use poem::web::Path;
+use poem::{Response, handler};
+
+use crate::pages::assets::Assets;
+use crate::web::error::{Error, Fault};
+
+/// A year, unchanged: the name holds the content's hash.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+const A_DAY: &str = "public, max-age=86400";
+
+/// A file by its hashed name.
+#[handler]
+pub fn asset(Path(name): Path<String>) -> Result<Response, Error> {
+    let file = Assets::file(&name).ok_or(Fault::NotFound)?;
+    Ok(Response::builder()
+        .content_type(file.mime)
+        .header(CACHE_CONTROL, if file.immutable { FOREVER } else { A_DAY })
+        .body(file.bytes.into_owned()))
+}
+
+/// The icon for browsers that ask without having been told where it is.
+#[handler]
+pub fn favicon() -> Result<Response, Error> {
+    let icon = Assets::file("favicon.svg").ok_or(Fault::NotFound)?;
+    Ok(Response::builder().content_type(icon.mime).header(CACHE_CONTROL, A_DAY).body(icon.bytes.into_owned()))
+}
+
+/// Nothing here is worth finding.
+#[handler]
+pub fn robots() -> Response {
+    Response::builder()
+        .content_type("text/plain; charset=utf-8")
+        .header(CACHE_CONTROL, A_DAY)
+        .body("User-agent: *\nDisallow: /\n")
+}

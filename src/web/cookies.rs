@@ -1,0 +1,126 @@
+//! Our two cookies: read byte by byte, written attribute by attribute.
+//!
+//! The general parsers decode names and trim Unicode spaces, so that a neighbour on a sibling host could plant
+//! `%5F%5FHost-doorward` and have it taken for ours; and one byte beyond ASCII in a foreign cookie makes them see none
+//! at all. Here a name is ours if its bytes are.
+
+use std::time::Duration;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::public_url::PublicUrl;
+use crate::credential::Plain;
+use crate::login::SealedPendingLogin;
+
+/// How long a pending login is kept by the browser.
+const PENDING_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// How many pending logins one browser keeps, and how many bytes of header they may fill together.
+const PENDING_MOST: usize = 5;
+const PENDING_BYTES: usize = 4096;
+
+/// How many cookies of the session's very name are looked at; a neighbour may have planted one beside ours.
+const SESSIONS_TRIED: usize = 2;
+
+/// The names and attributes of our cookies.
+#[derive(Clone, Debug)]
+pub struct Cookies {
+    session: String,
+    pending_prefix: String,
+    is_https: bool,
+    /// `None`: the session's cookie ends with the browser.
+    max_age: Option<Duration>,
+}
+
+impl Cookies {
+    /// Cookies for `public_url`: `__Host-doorward` over TLS (RFC 6265bis, section 4.1.3.2), `doorward_PORT` on this
+    /// machine, since cookies know no ports. `max_age` is the session's lifetime, or `None` to end with the browser.
+    pub fn new(public_url: &PublicUrl, max_age: Option<Duration>) -> Self {
+        let is_https = public_url.is_https();
+        let session = if is_https { "__Host-doorward".to_owned() } else { format!("doorward_{}", public_url.port()) };
+        Self { pending_prefix: format!("{session}-login-"), session, is_https, max_age }
+    }
+
+    /// The name of the session's cookie.
+    pub fn session_name(&self) -> &str {
+        &self.session
+    }
+
+    /// The handles that the request presents, two at the most.
+    pub fn sessions(&self, headers: &HeaderMap) -> Vec<Plain> {
+        pairs(headers)
+            .filter(|(name, _)| *name == self.session.as_bytes())
+            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+            .filter(|value| !value.is_empty())
+            .take(SESSIONS_TRIED)
+            .map(Plain::presented)
+            .collect()
+    }
+
+    /// The pending logins that the request brings, the oldest first as browsers order them.
+    pub fn pending(&self, headers: &HeaderMap) -> Vec<SealedPendingLogin> {
+        let ours = |(name, value): (&[u8], &[u8])| {
+            let label = name.strip_prefix(self.pending_prefix.as_bytes())?;
+            let label = std::str::from_utf8(label).ok().filter(|label| is_label(label))?;
+            let value = std::str::from_utf8(value).ok()?;
+            Some(SealedPendingLogin { label: label.to_owned(), value: value.to_owned() })
+        };
+        pairs(headers).filter_map(ours).collect()
+    }
+
+    /// Which of `pending` must go so that one more, of `next` bytes, still fits: the oldest.
+    pub fn overflow<'a>(&self, pending: &'a [SealedPendingLogin], next: usize) -> &'a [SealedPendingLogin] {
+        let size = |one: &SealedPendingLogin| self.pending_prefix.len() + one.label.len() + one.value.len() + 3;
+        let mut bytes = next + self.pending_prefix.len();
+        let fitting = pending.iter().rev().take(PENDING_MOST - 1).take_while(|one| {
+            bytes += size(one);
+            bytes < PENDING_BYTES
+        });
+        let keep = fitting.count();
+        &pending[..pending.len() - keep]
+    }
+
+    /// Sets the session's cookie.
+    pub fn set_session(&self, session: &Plain) -> HeaderValue {
+        self.set(&self.session, session.reveal(), self.max_age)
+    }
+
+    /// Takes the session's cookie away.
+    pub fn end_session(&self) -> HeaderValue {
+        self.set(&self.session, "", Some(Duration::ZERO))
+    }
+
+    /// Sets the cookie of a pending login.
+    pub fn set_pending(&self, pending: &SealedPendingLogin) -> HeaderValue {
+        let name = format!("{}{}", self.pending_prefix, pending.label);
+        self.set(&name, &pending.value, Some(PENDING_MAX_AGE))
+    }
+
+    /// Takes the cookie of a pending login away.
+    pub fn end_pending(&self, label: &str) -> HeaderValue {
+        self.set(&format!("{}{label}", self.pending_prefix), "", Some(Duration::ZERO))
+    }
+
+    fn set(&self, name: &str, value: &str, max_age: Option<Duration>) -> HeaderValue {
+        let secure = if self.is_https { "; Secure" } else { "" };
+        let max_age = max_age.map(|age| format!("; Max-Age={}", age.as_secs())).unwrap_or_default();
+        // Lax, not Strict: the first request after a sign-in comes on a redirect from the provider's site.
+        let cookie = format!("{name}={value}; Path=/{secure}; HttpOnly; SameSite=Lax{max_age}");
+        HeaderValue::try_from(cookie).expect("names and values of ours are ASCII without control characters")
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    label.len() == 10 && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+}
+
+/// The pairs of all `Cookie` headers as bytes: nothing decoded, nothing trimmed but spaces and tabs between pairs.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
+        let start = pair.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+        let pair = &pair[start..];
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    })
+}

@@ -1,0 +1,8 @@
+//! What stands between the wire and a handler. Each guard is a question with an answer; the order is in [`crate::web`].
+
+pub mod client_address;
+pub mod csrf;
+pub mod host;
+pub mod navigation;
+pub mod security_headers;
+pub mod visitor;

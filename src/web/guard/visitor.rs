@@ -1,0 +1,73 @@
+//! Who is asking: nobody, or a user by session or by token. Three answers, never two: that the store could not be
+//! asked is neither, and must not sign anybody out.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::credential::Plain;
+use crate::model::{Session, User};
+use crate::store::StoreError;
+use crate::web::app::App;
+
+/// How a visitor proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// By the session's cookie.
+    Session,
+    /// By an API token.
+    Token,
+}
+
+/// Who a request comes from.
+#[derive(Debug)]
+pub enum Visitor {
+    /// Nobody that we know; no credential was presented, or none that holds.
+    Nobody,
+    /// A user.
+    Known(Box<User>, Via),
+    /// A bearer token was presented that admits nobody (RFC 6750, section 3.1, `invalid_token`).
+    BadToken,
+    /// Credentials that contradict each other, or that nobody can read.
+    Ambiguous,
+    /// The store could not be asked.
+    Unknown(StoreError),
+}
+
+/// The session that the request's cookie holds, with its handle.
+pub async fn session(app: &App, headers: &HeaderMap) -> Result<Option<(Plain, Session, User)>, StoreError> {
+    for handle in app.cookies.sessions(headers) {
+        if let Some((session, user)) = app.sessions.find(&handle).await? {
+            return Ok(Some((handle, session, user)));
+        }
+    }
+    Ok(None)
+}
+
+/// The visitor of a door for programs: a bearer token decides where there is one, whatever the cookie says.
+pub async fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    match (credentials.next(), credentials.next()) {
+        (Some(_), Some(_)) => Visitor::Ambiguous,
+        (Some(credential), None) => by_token(app, credential.as_bytes()).await,
+        _ => match session(app, headers).await {
+            Ok(Some((_, _, user))) => Visitor::Known(Box::new(user), Via::Session),
+            Ok(None) => Visitor::Nobody,
+            Err(error) => Visitor::Unknown(error),
+        },
+    }
+}
+
+async fn by_token(app: &App, credential: &[u8]) -> Visitor {
+    let Some(token) = bearer(credential) else { return Visitor::BadToken };
+    match app.tokens.find(&token).await {
+        Ok(Some((_, user))) => Visitor::Known(Box::new(user), Via::Token),
+        Ok(None) => Visitor::BadToken,
+        Err(error) => Visitor::Unknown(error),
+    }
+}
+
+/// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110, section 11.1).
+fn bearer(credential: &[u8]) -> Option<Plain> {
+    let (scheme, token) = std::str::from_utf8(credential).ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Plain::presented(token.trim_start_matches(' ')))
+}

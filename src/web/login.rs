@@ -1,0 +1,118 @@
+//! `/login` and `/login/callback`: out to the provider and back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use poem::web::Data;
+use poem::{Request, Response, handler};
+use url::form_urlencoded;
+
+use crate::login::return_to::ReturnTo;
+use crate::login::{Answer, Failed, Finished, Login, LoginError};
+use crate::pages::LoginPage;
+use crate::web::answer::{page, see_other, with_cookie};
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::{navigation, visitor};
+use crate::web::visit::Visit;
+
+/// What a HEAD gets at a door whose GET does something: that the door is there.
+#[handler]
+pub fn nothing() -> Response {
+    Response::default()
+}
+
+/// Starts a sign-in.
+#[handler]
+pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let login = login(&app)?;
+    let headers = request.headers();
+    if !navigation::is_navigation(headers) {
+        // A page that reloads its data in the background must not pile up pending logins.
+        return Err(Fault::NotANavigation.into());
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let return_to = parameter(query, "rd").and_then(|rd| ReturnTo::parse(&rd, &app.return_rules));
+    let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
+    if navigation::is_from_elsewhere(headers) && !(login.shows_chooser() || choose_account) {
+        // No link on another site signs anybody in silently.
+        let login_url = app.paths.login(return_to.as_ref());
+        let (provider_label, is_google) = (app.provider.label.as_str(), app.provider.is_google);
+        return Ok(page(app.pages.login(&LoginPage {
+            login_url: &login_url,
+            provider_label,
+            is_google,
+            notice: None,
+        })?));
+    }
+    let begun = login.begin(return_to.clone(), choose_account).await;
+    let begun = begun.map_err(|error| Fault::Login(Box::new(Failed { error, return_to, spent: None })))?;
+    let response = see_other(begun.authorization_url.as_str());
+    let pending = app.cookies.pending(headers);
+    let overflow = app.cookies.overflow(&pending, begun.pending.label.len() + begun.pending.value.len());
+    let response =
+        overflow.iter().fold(response, |response, old| with_cookie(response, app.cookies.end_pending(&old.label)));
+    Ok(with_cookie(response, app.cookies.set_pending(&begun.pending)))
+}
+
+/// The provider sends the browser back here.
+#[handler]
+pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Visit>) -> Result<Response, Error> {
+    let login = login(&app)?;
+    let headers = request.headers();
+    if navigation::is_prefetch(headers) {
+        // Nobody has asked for this yet, and a code can be spent only once.
+        return Err(Fault::NotANavigation.into());
+    }
+    let answer = answer(request.uri().query().unwrap_or_default()).ok_or(Fault::Ambiguous)?;
+    let previous = app.cookies.sessions(headers).into_iter().next();
+    let pending = app.cookies.pending(headers);
+    match login.finish(answer, pending, visit.browser(headers), previous).await {
+        Ok(Finished { session, return_to, spent, .. }) => {
+            let response = see_other(return_to.as_ref().map_or(app.home(), ReturnTo::as_str));
+            let response = with_cookie(response, app.cookies.end_pending(&spent));
+            Ok(with_cookie(response, app.cookies.set_session(&session)))
+        }
+        Err(failed) => failure(&app, headers, failed).await,
+    }
+}
+
+/// Back and reload lead to the callback again. Whoever is signed in by then goes on to where they wanted to go.
+async fn failure(app: &App, headers: &HeaderMap, failed: Failed) -> Result<Response, Error> {
+    let is_used_up = matches!(failed.error, LoginError::NoPendingLogin | LoginError::Stale);
+    if is_used_up && visitor::session(app, headers).await?.is_some() {
+        return Ok(see_other(failed.return_to.as_ref().map_or(app.home(), ReturnTo::as_str)));
+    }
+    let cookies = failed.spent.iter().map(|label| app.cookies.end_pending(label)).collect();
+    Err(Error { fault: Fault::Login(Box::new(failed)), cookies })
+}
+
+fn login(app: &App) -> Result<&Login, Error> {
+    app.login.as_ref().ok_or_else(|| Fault::NoProvider.into())
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The provider's answer in `query`; `None` where a parameter of it is there twice (RFC 6749, section 3.1).
+/// Everything else in it is not looked at: tokens in the address authenticate nobody.
+fn answer(query: &str) -> Option<Answer> {
+    let mut answer = Answer::default();
+    let mut seen = HashSet::new();
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        let slot = match key.as_ref() {
+            "code" => &mut answer.code,
+            "state" => &mut answer.state,
+            "iss" => &mut answer.iss,
+            "error" => &mut answer.error,
+            _ => continue,
+        };
+        if !seen.insert(key.into_owned()) {
+            return None;
+        }
+        *slot = Some(value.into_owned());
+    }
+    Some(answer)
+}

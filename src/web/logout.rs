@@ -1,0 +1,69 @@
+//! `/logout`: ends a session.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem::{Request, Response, handler};
+
+use crate::pages::{ContinuePage, LogoutPage};
+use crate::web::answer::{page, see_other, with_cookie};
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::{navigation, visitor};
+use crate::web::paths;
+
+/// Ends the session. That the request comes from a page of ours was seen at the front door.
+#[handler]
+pub async fn log_out(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    end(request, &app).await?;
+    let response = if app.after_logout.starts_with('/') {
+        see_other(&app.after_logout)
+    } else {
+        // A form of ours may not be redirected off the site (`form-action`), a link may lead there.
+        page(app.pages.cont(&ContinuePage {
+            heading: "You are logged out",
+            what: "You are logged out of this site. You may still be signed in at the sign-in provider.",
+            way_on: ("Continue", &app.after_logout),
+        })?)
+    };
+    Ok(with_cookie(response, app.cookies.end_session()))
+}
+
+/// Logs out whoever deliberately comes here; asks everybody else first, since a link or a picture on another site can
+/// lead here too.
+#[handler]
+pub async fn ask(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    if navigation::is_deliberate(request.headers()) {
+        end(request, &app).await?;
+        return Ok(with_cookie(see_other(&app.after_logout), app.cookies.end_session()));
+    }
+    let Some((_, _, user)) = visitor::session(&app, request.headers()).await? else {
+        return Ok(see_other(&app.paths.to(paths::HOME)));
+    };
+    Ok(page(app.pages.logout(&LogoutPage {
+        logout_url: &app.paths.to(paths::LOGOUT),
+        home_url: &app.paths.to(paths::HOME),
+        email: &user.identity.email,
+    })?))
+}
+
+/// Ends every session that the request presents. Where the store cannot be told, the cookie goes all the same and the
+/// page says so: this is the one case in which a failing store costs somebody their cookie, and they asked for it.
+async fn end(request: &Request, app: &App) -> Result<(), Error> {
+    let mut is_owed = false;
+    for session in app.cookies.sessions(request.headers()) {
+        match app.sessions.end(&session).await {
+            Ok(true) => tracing::info!(session.id = session.hashed().short(), "signed out"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), session.id = session.hashed().short(), "a sign-out is owed");
+                app.sessions.end_later(&session);
+                is_owed = true;
+            }
+        }
+    }
+    if is_owed {
+        return Err(Error { fault: Fault::LogoutOwed, cookies: vec![app.cookies.end_session()] });
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Everything that speaks HTTP. This page is the front door: every route, and all that happens before one is taken.
+//!
+//! In this order: the request gets a name · its address and body are held against the limits · a page under another
+//! host is sent to the right one · a change must come from a page of ours · the door is opened · whatever went wrong
+//! becomes a page or problem details · the security headers and the request's name are added · one line is logged.
+
+pub mod answer;
+pub mod api;
+pub mod app;
+pub mod assets;
+pub mod cookies;
+pub mod error;
+pub mod guard;
+pub mod health;
+pub mod home;
+pub mod login;
+pub mod logout;
+pub mod paths;
+pub mod visit;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use poem::endpoint::BoxEndpoint;
+use poem::error::ReadBodyError;
+use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
+
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::{csrf, host};
+use crate::web::visit::Visit;
+
+/// How long an address may be, in bytes; the longest `rd` is encoded in it.
+const MAX_URI: usize = 8 * 1024;
+
+/// How long a body may be, in bytes; no form of ours comes near it.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Every door. HEAD is spelled out where GET does something: a HEAD must do nothing.
+fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
+    let doors = Route::new()
+        .at(paths::HOME, get(home::home))
+        .at(paths::LOGIN, get(login::begin).head(login::nothing))
+        .at(paths::CALLBACK, get(login::callback).head(login::nothing))
+        .at(paths::LOGOUT, get(logout::ask).head(login::nothing).post(logout::log_out))
+        .at(paths::OPENAPI, get(api::openapi))
+        .at(paths::DOCS, get(api::docs))
+        .at(paths::HEALTHZ, get(health::healthz))
+        .at(paths::READYZ, get(health::readyz))
+        .at("/assets/:name", get(assets::asset))
+        .at(paths::FAVICON, get(assets::favicon))
+        .at(paths::ROBOTS, get(assets::robots))
+        .nest(paths::API, api::service());
+    let routes = match app.paths.base() {
+        "" => doors,
+        base => Route::new().nest(base, doors),
+    };
+    routes.data(Arc::clone(app)).map_to_response().boxed()
+}
+
+/// The front door.
+pub struct FrontDoor {
+    app: Arc<App>,
+    routes: BoxEndpoint<'static, Response>,
+}
+
+impl FrontDoor {
+    /// The door to `app`.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { routes: routes(&app), app }
+    }
+
+    async fn answer(&self, mut request: Request, visit: &Visit) -> Result<Response, Error> {
+        if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_URI) {
+            return Err(Fault::UriTooLong.into());
+        }
+        let door = self.app.paths.below(&visit.path).and_then(paths::door).ok_or(Fault::NotFound)?;
+        let is_allowed = door.allow.split(", ").any(|method| method == visit.method.as_str());
+        if !is_allowed {
+            return Err(Fault::MethodNotAllowed(door.allow).into());
+        }
+        if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
+            return Ok(self.right_host(&request));
+        }
+        if !paths::is_safe(&visit.method) && !csrf::is_same_origin(request.headers(), &self.app.public_url.origin()) {
+            return Err(Fault::ForeignOrigin.into());
+        }
+        read_body(&mut request).await?;
+        request.set_data(visit.clone());
+        self.routes.call(request).await.map_err(fault)
+    }
+
+    fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
+        let behind_tls_proxy = visit.is_behind_proxy && self.app.public_url.is_https();
+        let ours = self.app.public_url.authority();
+        host::is_elsewhere(request.headers(), request.uri().authority(), &ours, behind_tls_proxy)
+    }
+
+    /// 302 to the same door under `public_url`. Not a permanent one: the operator may change it.
+    fn right_host(&self, request: &Request) -> Response {
+        let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
+        let location = format!("{}{address}", self.app.public_url.origin());
+        match HeaderValue::try_from(location) {
+            Ok(location) => Response::builder().status(StatusCode::FOUND).header("location", location).finish(),
+            Err(_) => Response::builder().status(StatusCode::BAD_REQUEST).finish(),
+        }
+    }
+}
+
+impl Endpoint for FrontDoor {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let visit = Visit::of(&self.app, &request);
+        let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
+        let answered = answered.unwrap_or_else(|_| Err(Fault::Defect.into()));
+        let mut response = answered.unwrap_or_else(|error| answer::failure(error, &self.app, &visit));
+        if visit.method == Method::HEAD {
+            response.set_body(());
+        }
+        self.app.security_headers.add_to(response.headers_mut());
+        if let Ok(request_id) = HeaderValue::try_from(&visit.request_id) {
+            response.headers_mut().insert(REQUEST_ID, request_id);
+        }
+        log(&visit, response.status(), started.elapsed());
+        Ok(response)
+    }
+}
+
+/// Reads the body whole, within bounds of size and time, so that no handler has to think of either.
+async fn read_body(request: &mut Request) -> Result<(), Error> {
+    let body = request.take_body();
+    if body.is_empty() {
+        return Ok(());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(MAX_BODY)).await {
+        Ok(Ok(bytes)) => {
+            request.set_body(bytes);
+            Ok(())
+        }
+        Ok(Err(ReadBodyError::PayloadTooLarge)) => Err(Fault::BodyTooLarge.into()),
+        Ok(Err(_)) | Err(_) => Err(Fault::BodyTooSlow.into()),
+    }
+}
+
+/// A poem error as one of ours.
+fn fault(error: poem::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(other) => match other.status() {
+            StatusCode::NOT_FOUND => Fault::NotFound.into(),
+            StatusCode::BAD_REQUEST => Fault::Ambiguous.into(),
+            status => {
+                tracing::error!(status = status.as_u16(), "a handler failed: {other}");
+                Fault::Defect.into()
+            }
+        },
+    }
+}
+
+/// One line for each request, without its query: that may hold a code.
+fn log(visit: &Visit, status: StatusCode, took: Duration) {
+    tracing::info!(
+        request_id = visit.request_id,
+        method = visit.method.as_str(),
+        path = visit.path,
+        status = status.as_u16(),
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        address = visit.address,
+        "request"
+    );
+}

@@ -1,0 +1,129 @@
+//! Every address of ours, spelled once.
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::public_url::PublicUrl;
+use crate::login::return_to::ReturnTo;
+
+/// The card, or the profile.
+pub const HOME: &str = "/";
+/// Starts a sign-in.
+pub const LOGIN: &str = "/login";
+/// Where the provider sends browsers back to.
+pub const CALLBACK: &str = "/login/callback";
+/// Ends a session.
+pub const LOGOUT: &str = "/logout";
+/// Everything for programs lies below it.
+pub const API: &str = "/api";
+/// The visitor as JSON.
+pub const ME: &str = "/api/me";
+/// The OpenAPI document.
+pub const OPENAPI: &str = "/api/openapi.json";
+/// The OpenAPI document, readable.
+pub const DOCS: &str = "/api/docs";
+/// The process is alive.
+pub const HEALTHZ: &str = "/healthz";
+/// It can do its work.
+pub const READYZ: &str = "/readyz";
+/// Files embedded in the binary.
+pub const ASSETS: &str = "/assets";
+/// For browsers that ask unasked.
+pub const FAVICON: &str = "/favicon.ico";
+/// For crawlers.
+pub const ROBOTS: &str = "/robots.txt";
+
+/// A door: where it is and how it may be knocked on.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// Its path below that of `public_url`.
+    pub path: &'static str,
+    /// The methods it takes, as `Allow` lists them (RFC 9110, section 10.2.1).
+    pub allow: &'static str,
+    /// Whether it shows a page, so that another `Host` is sent to the right one.
+    pub is_page: bool,
+}
+
+const fn page(path: &'static str, allow: &'static str) -> Door {
+    Door { path, allow, is_page: true }
+}
+
+const fn data(path: &'static str) -> Door {
+    Door { path, allow: "GET, HEAD", is_page: false }
+}
+
+/// The list of doors.
+pub const DOORS: [Door; 12] = [
+    page(HOME, "GET, HEAD"),
+    page(LOGIN, "GET, HEAD"),
+    page(CALLBACK, "GET, HEAD"),
+    page(LOGOUT, "GET, HEAD, POST"),
+    data(ME),
+    data(OPENAPI),
+    page(DOCS, "GET, HEAD"),
+    data(HEALTHZ),
+    data(READYZ),
+    data(ASSETS),
+    data(FAVICON),
+    data(ROBOTS),
+];
+
+/// The door at `path`, which is below the path of `public_url`.
+pub fn door(path: &str) -> Option<&'static Door> {
+    let is_asset = path.strip_prefix(ASSETS).is_some_and(|rest| rest.starts_with('/'));
+    DOORS.iter().find(|door| door.path == path || (is_asset && door.path == ASSETS))
+}
+
+/// The methods that change nothing (RFC 9110, section 9.2.1).
+pub fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Characters that stand for themselves in the value of a query parameter.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Our addresses, relative to the host, below the path of `public_url`.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    base: String,
+}
+
+impl Paths {
+    /// Below the path of `public_url`.
+    pub fn new(public_url: &PublicUrl) -> Self {
+        Self { base: public_url.path().to_owned() }
+    }
+
+    /// What all our addresses begin with: empty, or `/auth`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of `door`.
+    pub fn to(&self, door: &str) -> String {
+        format!("{}{door}", self.base)
+    }
+
+    /// What remains of `path` below ours; `None` where it lies elsewhere.
+    pub fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match path.strip_prefix(&self.base)? {
+            "" => Some(HOME),
+            rest => rest.starts_with('/').then_some(rest),
+        }
+    }
+
+    /// Where a sign-in starts that ends at `return_to`.
+    pub fn login(&self, return_to: Option<&ReturnTo>) -> String {
+        match return_to {
+            Some(address) => format!("{}?rd={}", self.to(LOGIN), utf8_percent_encode(address.as_str(), PLAIN)),
+            None => self.to(LOGIN),
+        }
+    }
+
+    /// The same, with the provider's chooser of accounts.
+    pub fn other_account(&self, return_to: Option<&ReturnTo>) -> String {
+        let login = self.login(return_to);
+        let separator = if login.contains('?') { '&' } else { '?' };
+        format!("{login}{separator}prompt=select_account")
+    }
+}

@@ -1,0 +1,58 @@
+//! What is known of a request before anything is done about it: its name, whence it comes, what kind of answer it wants.
+
+use http::{HeaderMap, Method};
+use poem::web::RemoteAddr;
+use poem::{Addr, Request};
+
+use crate::model::Browser;
+use crate::web::app::App;
+use crate::web::guard::client_address::{self, Peer};
+use crate::web::guard::navigation;
+use crate::web::paths::API;
+
+/// One request, as far as every answer needs to know it.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Its name, in the answer, on the page and in the log.
+    pub request_id: String,
+    /// The client's address.
+    pub address: String,
+    /// Whether whoever connected is a proxy that we trust.
+    pub is_behind_proxy: bool,
+    /// The method as it came, before anything turned a HEAD into a GET.
+    pub method: Method,
+    /// The path as it came, without the query.
+    pub path: String,
+    /// Whether an error should be a page.
+    pub wants_page: bool,
+}
+
+impl Visit {
+    /// Reads `request`.
+    pub fn of(app: &App, request: &Request) -> Self {
+        let peer = peer(request.remote_addr());
+        let path = request.uri().path().to_owned();
+        let is_api = app.paths.below(&path).is_some_and(|path| path.starts_with(API));
+        Self {
+            request_id: app.request_id(),
+            address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),
+            is_behind_proxy: client_address::is_trusted(peer, &app.trusted_proxies),
+            method: request.method().clone(),
+            wants_page: !is_api && navigation::wants_html(request.headers()),
+            path,
+        }
+    }
+
+    /// Where a sign-in comes from.
+    pub fn browser(&self, headers: &HeaderMap) -> Browser {
+        let user_agent = headers.get(http::header::USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
+        Browser { address: self.address.clone(), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
+    }
+}
+
+fn peer(remote: &RemoteAddr) -> Peer {
+    match &remote.0 {
+        Addr::SocketAddr(address) => Peer::Tcp(address.ip()),
+        _ => Peer::Unix,
+    }
+}
