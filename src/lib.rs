@@ -33,6 +33,7 @@ pub mod model;
 pub mod names;
 pub mod pages;
 pub mod random;
+pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod tokens;

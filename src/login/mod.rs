@@ -224,6 +224,13 @@ impl Login {
         self.room.read_keys().await.map(|_| ())
     }
 
+    /// Asks for the provider's metadata and keys where they are not at hand, so that the first sign-in need not wait.
+    pub async fn warm(&self) {
+        if let Err(error) = self.room.provider.known().await {
+            tracing::debug!(reason = error.reason(), "{error}");
+        }
+    }
+
     /// Starts a sign-in that shall end at `return_to`. `choose_account`: let the provider show its chooser even
     /// where the configuration does not ask for it. Asks the provider's metadata; the store only for the sealing key,
     /// and only until that was read once.

@@ -1,0 +1,91 @@
+//! What has to be done from time to time: forget what has ended, tell the store what it is owed, keep the provider's
+//! metadata at hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::StoreError;
+use crate::web::app::App;
+
+/// How often debts to the store are looked at.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often expired rows are forgotten, in units of the above. Several instances do it side by side without harm.
+const SWEEP_EVERY: u32 = 300;
+
+/// How often the provider is looked at, likewise: it answers from memory while that is fresh.
+const PROVIDER_EVERY: u32 = 60;
+
+/// How long to wait before the store is tried again, at first and at the most.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_MOST: Duration = Duration::from_secs(1);
+
+/// Works until it is dropped.
+pub async fn work(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(SETTLE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for tick in 0_u32.. {
+        ticks.tick().await;
+        app.sessions.settle().await;
+        if tick % PROVIDER_EVERY == 0 {
+            look_at_provider(&app);
+        }
+        if tick % SWEEP_EVERY == SWEEP_EVERY / 2 {
+            sweep(&app).await;
+        }
+    }
+}
+
+fn look_at_provider(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        if let Some(login) = &app.login {
+            login.warm().await;
+        }
+    });
+}
+
+async fn sweep(app: &App) {
+    let swept = async { Ok::<_, StoreError>((app.sessions.sweep().await?, app.tokens.sweep().await?)) };
+    match swept.await {
+        Ok((0, 0)) => {}
+        Ok((sessions, tokens)) => tracing::info!(sessions, tokens, "expired rows were forgotten"),
+        Err(error) => tracing::warn!(reason = error.reason(), "expired rows could not be forgotten: {error}"),
+    }
+}
+
+/// Prepares the store for `issuer`'s people, again and again until it is ready. Says each new reason once.
+pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
+    let mut pause = RETRY_FIRST;
+    let mut said = String::new();
+    loop {
+        match app.store.prepare(issuer.as_deref()).await {
+            Ok(()) => break,
+            Err(error) => {
+                let reason = error.to_string();
+                if reason != said {
+                    match error {
+                        StoreError::Unavailable(_) => tracing::warn!("{reason}; trying again until it answers"),
+                        _ => tracing::error!("{reason}"),
+                    }
+                    said = reason;
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_MOST);
+    }
+    if !said.is_empty() {
+        tracing::info!("the database is ready");
+    }
+    read_keys(&app).await;
+}
+
+/// Reads the keys of pending logins ahead, so that a sign-in can begin while the store is away.
+pub async fn read_keys(app: &App) {
+    if let Some(login) = &app.login {
+        if let Err(error) = login.prepare().await {
+            tracing::warn!(reason = error.reason(), "the keys of pending logins are read later: {error}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where connections are taken.
+
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::config::server::Listen;
+use crate::names::Names;
+
+/// How many connections the system keeps waiting for us.
+const BACKLOG: u32 = 1024;
+
+/// A place where connections arrive.
+#[derive(Debug)]
+pub enum Listener {
+    /// An address and a port.
+    Tcp(TcpListener),
+    /// A socket in the file system.
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+/// Why we cannot listen there.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The name has no address.
+    #[error("{host} has no address: {source}")]
+    Name {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody is there already, or we may not.
+    #[error("{place} cannot be listened on: {source}")]
+    Bind {
+        /// Where.
+        place: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ListenError {
+    /// Whether another program listens there.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+/// Listens on every address that `listen` has. Of a name with several, those that this machine lacks are left out; port
+/// 0 becomes one free port for all of them.
+pub async fn bind(listen: &Listen, names: &Names) -> Result<Vec<Listener>, ListenError> {
+    match listen {
+        Listen::Tcp { host, port } => bind_tcp(host, *port, names).await,
+        #[cfg(unix)]
+        Listen::Unix(path) => {
+            let place = || format!("unix:{}", path.display());
+            bind_unix(path)
+                .map(|listener| vec![listener])
+                .map_err(|source| ListenError::Bind { place: place(), source })
+        }
+        #[cfg(not(unix))]
+        Listen::Unix(path) => {
+            let source = io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets");
+            Err(ListenError::Bind { place: format!("unix:{}", path.display()), source })
+        }
+    }
+}
+
+async fn bind_tcp(host: &str, port: u16, names: &Names) -> Result<Vec<Listener>, ListenError> {
+    let addresses = names.resolve(host).await.map_err(|source| ListenError::Name { host: host.to_owned(), source })?;
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut port = port;
+    let mut absent = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
+    for address in addresses {
+        let address = SocketAddr::new(address, port);
+        match listen_at(address) {
+            Ok(listener) => {
+                port = listener.local_addr().map_or(port, |bound| bound.port());
+                listeners.push(Listener::Tcp(listener));
+            }
+            // A machine without IPv6 still has a localhost.
+            Err(error) if matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) => {
+                absent = error;
+            }
+            Err(error) if error.raw_os_error() == Some(97) => absent = error,
+            Err(source) => return Err(ListenError::Bind { place: address.to_string(), source }),
+        }
+    }
+    if listeners.is_empty() {
+        return Err(ListenError::Bind { place: format!("{host}:{port}"), source: absent });
+    }
+    Ok(listeners)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for connections of the last run to be forgotten.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+#[cfg(unix)]
+fn bind_unix(path: &Path) -> io::Result<Listener> {
+    use std::os::unix::net::UnixStream;
+    match UnixStream::connect(path) {
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
+        // Left behind by a run that was killed.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+        Err(_) => {}
+    }
+    tokio::net::UnixListener::bind(path).map(Listener::Unix)
+}
+
+impl Listener {
+    /// The address, for those that have one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The file of a Unix socket, to be removed at the end.
+    #[cfg(unix)]
+    pub fn socket_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(listener) => listener.local_addr().ok()?.as_pathname().map(Path::to_owned),
+        }
+    }
+}
