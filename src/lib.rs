@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod demo;
+pub mod logging;
 pub mod login;
 pub mod model;
 pub mod names;

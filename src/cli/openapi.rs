@@ -1,13 +1,20 @@
-//! `doorward openapi`: prints the OpenAPI document.
+//! `doorward openapi`: prints the OpenAPI document, as the server serves it.
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::output::print;
+use crate::web::api;
+use crate::web::cookies::Cookies;
+use crate::web::paths;
 
 /// `doorward openapi`
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {}
 
 /// Runs `doorward openapi`.
-pub async fn run(_args: Args, _context: Context) -> Result<(), Failure> {
-    Err(Failure::not_so("`openapi` is not built yet"))
+pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
+    let config = context.config()?;
+    let cookies = Cookies::new(&config.public_url, None);
+    let document = api::document(&cookies, &config.public_url.join(paths::API));
+    print(&format!("{document:#}\n"))
 }

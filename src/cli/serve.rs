@@ -1,13 +1,143 @@
-//! `doorward serve`: the server.
+//! `doorward serve`: the server. Reads as the order of its start.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::access::Access;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::output::talk;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::config::server::Listen;
+use crate::names::Names;
+use crate::random::{OsRandom, Random};
+use crate::server::listen::{self, ListenError};
+use crate::server::{self, Running, janitor};
+use crate::store::{self, StoreError};
+use crate::web::app::App;
+use crate::web::paths;
+
+/// How long requests and sign-ins that are under way may take once we are told to end.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// How long the database may take at the start before we go on without it.
+const PREPARE: Duration = Duration::from_secs(10);
 
 /// `doorward serve`
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {}
 
 /// Runs `doorward serve`.
-pub async fn run(_args: Args, _context: Context) -> Result<(), Failure> {
-    Err(Failure::not_so("`serve` is not built yet"))
+pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
+    let loaded = context.load_for_serving()?;
+    crate::logging::init(&loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let running = start(&loaded.config, Arc::new(SystemClock), Arc::new(OsRandom)).await?;
+    announce(&loaded.config, &running);
+    until_told_to_end(running).await
+}
+
+/// Starts everything that `config` describes. A database that cannot be asked is waited for in the background; one that
+/// can be asked and will not do ends the start.
+pub async fn start(config: &Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Running, Failure> {
+    let names = Names::from_system();
+    let store = store::open(&config.database, names.clone(), Arc::clone(&clock));
+    let app = App::new(config, store, clock, random, names.clone());
+    let app = Arc::new(app.map_err(|error| Failure::configuration(error.to_string()))?);
+    let listeners = listen::bind(&config.server.listen, &names).await.map_err(|error| not_listening(config, &error))?;
+    let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
+    let prepared = tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await;
+    let mut running = server::start(Arc::clone(&app), listeners, config.server.max_connections);
+    match prepared {
+        Ok(Ok(())) => janitor::read_keys(&app).await,
+        Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),
+        Ok(Err(_)) | Err(_) => running.also(janitor::prepare(app, issuer)),
+    }
+    Ok(running)
+}
+
+fn not_listening(config: &Config, error: &ListenError) -> Failure {
+    let failure = Failure::unavailable(error.to_string());
+    match (&config.server.listen, error.is_taken()) {
+        (Listen::Tcp { port, .. }, true) => {
+            let holder = listen::holder(*port).map(|holder| format!(" (it is {holder})")).unwrap_or_default();
+            failure.hint(format!(
+                "another program listens there{holder}: end it, or choose another port with server.listen and in \
+                 public_url"
+            ))
+        }
+        _ => failure.hint("check server.listen"),
+    }
+}
+
+/// Says where it is and what an operator must know now. On standard error, as everything that is no data.
+fn announce(config: &Config, running: &Running) {
+    let public_url = &config.public_url;
+    let listening: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    talk(&format!("Doorward is at {public_url}{}", if public_url.path().is_empty() { "/" } else { "" }));
+    tracing::info!(listening = listening.join(", "), "ready for connections");
+    if let Some(provider) = &config.provider {
+        let redirect_uri = public_url.join(paths::CALLBACK);
+        talk(&format!("{} must know this redirect URI, letter for letter: {redirect_uri}", provider.label));
+    }
+    if Access::new(config.access.clone()).is_open() {
+        talk("Everyone with a verified email may sign in; [access] narrows that.");
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+pub async fn until_told_to_end(running: Running) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    signals.next().await;
+    tracing::info!("ending: requests under way are finished");
+    let drained = tokio::select! {
+        drained = running.drain(DRAIN) => drained,
+        () = signals.next() => false,
+    };
+    if !drained {
+        tracing::warn!("ended before everything under way was finished");
+    }
+    Ok(())
+}
+
+/// The signals that ask a program to end.
+struct Signals {
+    arrived: tokio::sync::mpsc::Receiver<()>,
+    _listening: JoinHandle<()>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let (arrive, arrived) = tokio::sync::mpsc::channel(2);
+        #[cfg(unix)]
+        let mut terminate = {
+            use tokio::signal::unix::{SignalKind, signal};
+            signal(SignalKind::terminate())
+                .map_err(|error| Failure::not_so(format!("signals cannot be listened for: {error}")))?
+        };
+        let listening = tokio::spawn(async move {
+            loop {
+                #[cfg(unix)]
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+                #[cfg(not(unix))]
+                let _ = tokio::signal::ctrl_c().await;
+                if arrive.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { arrived, _listening: listening })
+    }
+
+    async fn next(&mut self) {
+        self.arrived.recv().await;
+    }
 }

@@ -83,9 +83,8 @@ pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
 
 /// Reads the keys of pending logins ahead, so that a sign-in can begin while the store is away.
 pub async fn read_keys(app: &App) {
-    if let Some(login) = &app.login {
-        if let Err(error) = login.prepare().await {
-            tracing::warn!(reason = error.reason(), "the keys of pending logins are read later: {error}");
-        }
+    let Some(login) = &app.login else { return };
+    if let Err(error) = login.prepare().await {
+        tracing::warn!(reason = error.reason(), "the keys of pending logins are read later: {error}");
     }
 }

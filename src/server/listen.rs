@@ -137,3 +137,35 @@ impl Listener {
         }
     }
 }
+
+/// Which program listens on TCP `port` of this machine, as far as this system tells: `mysqld (process 4711)`.
+#[cfg(target_os = "linux")]
+pub fn holder(port: u16) -> Option<String> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| listening_inode(table, port))?;
+    let socket = format!("socket:[{inode}]");
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).find_map(|process| {
+        let mut files = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten();
+        files.find(|file| std::fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == socket.as_str()))?;
+        let name = std::fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+        Some(format!("{}, process {process}", name.trim()))
+    })
+}
+
+/// Which program listens on TCP `port` of this machine: not told by this system.
+#[cfg(not(target_os = "linux"))]
+pub fn holder(_port: u16) -> Option<String> {
+    None
+}
+
+/// The inode of the socket that listens on `port`, in a table of proc(5).
+#[cfg(target_os = "linux")]
+fn listening_inode(table: &str, port: u16) -> Option<String> {
+    const LISTENING: &str = "0A";
+    std::fs::read_to_string(table).ok()?.lines().skip(1).find_map(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let (address, state, inode) = (columns.get(1)?, columns.get(3)?, columns.get(9)?);
+        let listens = *state == LISTENING && address.ends_with(&format!(":{port:04X}"));
+        listens.then(|| (*inode).to_owned())
+    })
+}

@@ -111,10 +111,10 @@ fn add_headers(fault: &Fault, headers: &mut HeaderMap) {
 fn error_page(fault: &Fault, app: &App, visit: &Visit) -> Result<Html, PageError> {
     let Told { heading, what, advice, way_on } = fault.told(app);
     let request_id = visit.request_id.as_str();
-    if let Fault::Login(failed) = fault {
-        if let LoginError::NotAllowed { email, .. } | LoginError::Refused { email, .. } = &failed.error {
-            return app.pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
-        }
+    if let Fault::Login(failed) = fault
+        && let LoginError::NotAllowed { email, .. } | LoginError::Refused { email, .. } = &failed.error
+    {
+        return app.pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
     }
     app.pages.error(&ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id })
 }

@@ -16,7 +16,8 @@ pub fn is_elsewhere(headers: &HeaderMap, authority: Option<&Authority>, ours: &s
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(host) = authority.map(Authority::as_str).or(host) else { return false };
-    !host.eq_ignore_ascii_case(ours) && !(behind_tls_proxy && is_local_name(host))
+    let is_rewritten = behind_tls_proxy && is_local_name(host);
+    !is_rewritten && !host.eq_ignore_ascii_case(ours)
 }
 
 fn is_local_name(host: &str) -> bool {
