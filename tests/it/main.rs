@@ -15,6 +15,7 @@ mod login_keys;
 mod login_log;
 mod login_return_to;
 mod names;
+mod operator;
 mod pages;
 
 // The harness.
