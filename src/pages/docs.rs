@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::pages::DocsPage;
+use crate::pages::prose::{Block, blocks, spans};
 use crate::pages::schema::{Field, Schemas, array, object};
 
 const METHODS: &[&str] = &["get", "post", "put", "patch", "delete"];
@@ -17,20 +18,6 @@ pub struct Docs {
     intro: Vec<Block>,
     schemes: Vec<Scheme>,
     operations: Vec<Operation>,
-}
-
-/// A paragraph, or the points of a list.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Block {
-    is_list: bool,
-    points: Vec<Vec<Span>>,
-}
-
-/// Text, or code within text.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Span {
-    is_code: bool,
-    text: String,
 }
 
 /// A way to show who one is.
@@ -145,7 +132,7 @@ impl<'a> Reader<'a> {
             name: name.to_owned(),
             kind: self.schemas.kind(&value["schema"]),
             required: value["required"] == true,
-            description: text(&value["description"]),
+            description: spans(&text(&value["description"])),
         }
     }
 
@@ -230,34 +217,4 @@ fn anchor(method: &str, path: &str) -> String {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().trim().to_owned()
-}
-
-/// What we use of Markdown: paragraphs, lists of points, `code`. The rest is shown as it was written.
-fn blocks(markdown: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for chunk in markdown.split("\n\n").map(str::trim).filter(|chunk| !chunk.is_empty()) {
-        let mut points: Vec<String> = Vec::new();
-        let is_list = point(chunk).is_some();
-        for line in chunk.lines() {
-            match (point(line), points.last_mut()) {
-                (Some(start), _) if is_list => points.push(start.to_owned()),
-                (_, Some(last)) => last.push_str(&format!(" {}", line.trim())),
-                (_, None) => points.push(line.trim().to_owned()),
-            }
-        }
-        blocks.push(Block { is_list, points: points.iter().map(|point| spans(point)).collect() });
-    }
-    blocks
-}
-
-/// What a line that begins a point says.
-fn point(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    line.strip_prefix("- ").or_else(|| line.strip_prefix("* "))
-}
-
-fn spans(text: &str) -> Vec<Span> {
-    let pieces = text.split('`').enumerate();
-    let spans = pieces.map(|(index, piece)| Span { is_code: index % 2 == 1, text: piece.to_owned() });
-    spans.filter(|span| !span.text.is_empty()).collect()
 }

@@ -19,6 +19,7 @@ use crate::pages::initials::initials;
 pub mod assets;
 mod docs;
 pub mod initials;
+mod prose;
 pub mod samples;
 mod schema;
 

@@ -113,7 +113,7 @@ pub fn openapi() -> Value {
     json!({
         "openapi": "3.0.0",
         "info": {
-            "title": "Doorward",
+            "title": "Doorward API",
             "version": "0.1.0",
             "description": "Tells programs who is asking.\n\n- by the visitor's cookie\n- by an API token, as `Bearer`"
         },

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::pages::prose::{Span, spans};
+
 /// How far into each other objects are followed; a schema may hold itself.
 const DEEPEST: usize = 4;
 
@@ -16,7 +18,7 @@ pub struct Field {
     /// Whether it is always there.
     pub required: bool,
     /// What it means.
-    pub description: String,
+    pub description: Vec<Span>,
 }
 
 /// The schemas of a document.
@@ -91,9 +93,9 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    fn description(&self, schema: &'a Value) -> String {
+    fn description(&self, schema: &'a Value) -> Vec<Span> {
         let own = schema["description"].as_str();
-        own.or_else(|| self.whole(schema)["description"].as_str()).unwrap_or_default().trim().to_owned()
+        spans(own.or_else(|| self.whole(schema)["description"].as_str()).unwrap_or_default().trim())
     }
 
     /// The type of `schema` in words.

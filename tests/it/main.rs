@@ -14,6 +14,7 @@ mod login_identity;
 mod login_keys;
 mod login_log;
 mod login_return_to;
+mod markup;
 mod names;
 mod operator;
 mod pages;
