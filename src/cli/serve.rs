@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::config::server::Listen;
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
-use crate::server::listen::{self, ListenError};
+use crate::server::listen::{self, ListenError, Listener};
 use crate::server::{self, Running, janitor};
 use crate::store::{self, StoreError};
 use crate::web::app::App;
@@ -37,28 +37,39 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let running = start(&loaded.config, Arc::new(SystemClock), Arc::new(OsRandom)).await?;
+    let listeners = bind(&loaded.config).await?;
+    let (_, running) = start(&loaded.config, listeners, Arc::new(SystemClock), Arc::new(OsRandom)).await?;
     announce(&loaded.config, &running);
     until_told_to_end(running).await
 }
 
-/// Starts everything that `config` describes. A database that cannot be asked is waited for in the background; one that
+/// Listens where `config` says.
+pub async fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
+    let bound = listen::bind(&config.server.listen, &Names::from_system()).await;
+    bound.map_err(|error| not_listening(config, &error))
+}
+
+/// Starts everything that `config` describes, on `listeners`. A database that cannot be asked is waited for in the background; one that
 /// can be asked and will not do ends the start.
-pub async fn start(config: &Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Running, Failure> {
+pub async fn start(
+    config: &Config,
+    listeners: Vec<Listener>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+) -> Result<(Arc<App>, Running), Failure> {
     let names = Names::from_system();
     let store = store::open(&config.database, names.clone(), Arc::clone(&clock));
-    let app = App::new(config, store, clock, random, names.clone());
+    let app = App::new(config, store, clock, random, names);
     let app = Arc::new(app.map_err(|error| Failure::configuration(error.to_string()))?);
-    let listeners = listen::bind(&config.server.listen, &names).await.map_err(|error| not_listening(config, &error))?;
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
     let prepared = tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await;
     let mut running = server::start(Arc::clone(&app), listeners, config.server.max_connections);
     match prepared {
         Ok(Ok(())) => janitor::read_keys(&app).await,
         Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),
-        Ok(Err(_)) | Err(_) => running.also(janitor::prepare(app, issuer)),
+        Ok(Err(_)) | Err(_) => running.also(janitor::prepare(Arc::clone(&app), issuer)),
     }
-    Ok(running)
+    Ok((app, running))
 }
 
 fn not_listening(config: &Config, error: &ListenError) -> Failure {

@@ -21,6 +21,7 @@ mod room;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
 use openidconnect::url::Url;
 
 use crate::clock::Clock;
@@ -35,10 +36,14 @@ use crate::names::Names;
 use crate::random::Random;
 use crate::store::{Refusal, SharedStore, StoreError};
 
+/// How many sign-ins a slow listener may lag behind before it misses some.
+const SIGN_INS_HEARD: usize = 64;
+
 /// Signs people in. Clones are the same.
 #[derive(Clone)]
 pub struct Login {
     room: Arc<Room>,
+    sign_ins: broadcast::Sender<User>,
 }
 
 /// A sign-in that was begun.
@@ -215,7 +220,7 @@ impl Login {
         names: Names,
     ) -> Result<Self, Unusable> {
         let room = Room::new(config, provider, store, clock, random, names)?;
-        Ok(Self { room: Arc::new(room) })
+        Ok(Self { room: Arc::new(room), sign_ins: broadcast::channel(SIGN_INS_HEARD).0 })
     }
 
     /// Reads the key that seals pending logins, so that later no login has to wait for the store to begin. To be called
@@ -259,10 +264,19 @@ impl Login {
     ) -> Result<Finished, Failed> {
         let finished = self.try_finish(answer, pending, browser, previous).await;
         match &finished {
-            Ok(finished) => tracing::info!(user.id = %finished.user.id, "signed in"),
+            Ok(finished) => {
+                tracing::info!(user.id = %finished.user.id, "signed in");
+                // Most often nobody listens.
+                let _ = self.sign_ins.send(finished.user.clone());
+            }
             Err(failed) => log_failure(&failed.error),
         }
         finished
+    }
+
+    /// Tells of everybody who signs in from now on.
+    pub fn sign_ins(&self) -> broadcast::Receiver<User> {
+        self.sign_ins.subscribe()
     }
 
     /// Whether the provider's metadata and keys are at hand.

@@ -80,7 +80,7 @@ impl App {
         };
         let label = |provider: &crate::config::provider::Provider| ProviderLabel {
             label: provider.label.clone(),
-            is_google: provider.issuer == crate::config::provider::GOOGLE_ISSUER,
+            is_google: provider.name == "google",
         };
         let nobody = || ProviderLabel { label: "your account".to_owned(), is_google: false };
         let return_rules = ReturnRules::new(&config.public_url, &config.apps);
