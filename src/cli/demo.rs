@@ -186,7 +186,8 @@ async fn tell_of(mut sign_ins: Receiver<User>) {
         match sign_ins.recv().await {
             Ok(user) => {
                 let identity = &user.identity;
-                let text = |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), |value| format!("{value:?}"));
+                let text =
+                    |value: &Option<String>| value.as_ref().map_or("NULL".to_owned(), |value| format!("{value:?}"));
                 let (name, picture) = (text(&identity.name), text(&identity.picture));
                 talk(&format!(
                     "signed in; the row in users: id={:?} email={:?} name={name} picture={picture}",
@@ -215,5 +216,6 @@ fn open(address: &str) {
 }
 
 fn no_room(error: &io::Error) -> Failure {
-    Failure::not_so(format!("no temporary folder could be made: {error}")).hint("set TMPDIR to a folder you may write to")
+    Failure::not_so(format!("no temporary folder could be made: {error}"))
+        .hint("set TMPDIR to a folder you may write to")
 }

@@ -21,8 +21,8 @@ mod room;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
 use openidconnect::url::Url;
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::config::Config;
