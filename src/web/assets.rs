@@ -24,7 +24,7 @@ pub fn asset(Path(name): Path<String>) -> Result<Response, Error> {
 /// The icon for browsers that ask without having been told where it is.
 #[handler]
 pub fn favicon() -> Result<Response, Error> {
-    let icon = Assets::file("favicon.svg").ok_or(Fault::NotFound)?;
+    let icon = Assets::file("favicon.ico").ok_or(Fault::NotFound)?;
     Ok(Response::builder().content_type(icon.mime).header(CACHE_CONTROL, A_DAY).body(icon.bytes.into_owned()))
 }
 
