@@ -1,7 +1,11 @@
 //! `[database]`: where we remember.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::config::database_url;
+use crate::config::problem::{Wrong, quoted};
+use crate::config::reader::{Reader, last};
 use crate::config::secret::Secret;
 
 /// `[database]`
@@ -60,4 +64,151 @@ pub enum Tls {
         /// Certificate authorities, a PEM file.
         ca_file: Option<PathBuf>,
     },
+}
+
+/// Connections to MySQL that are kept at the most, unless told otherwise.
+pub const MAX_CONNECTIONS: usize = 16;
+
+/// The ways to say which database, and the parts that the third way consists of.
+const URL: &str = "database.url";
+const URL_FILE: &str = "database.url_file";
+const PARTS: [&str; 6] =
+    ["database.host", "database.port", "database.user", "database.password", "database.password_file", "database.name"];
+/// What only a server needs.
+const ONLY_MYSQL: [&str; 3] = ["database.tls", "database.ca_file", "database.max_connections"];
+
+impl Database {
+    /// Takes the section from what was said.
+    pub fn read(reader: &mut Reader) -> Self {
+        let mut database = Self::default();
+        let users_table = reader.parse("database.users_table", table);
+        database.users_table = users_table.unwrap_or(database.users_table);
+        let place = place(reader);
+        let tls = tls(reader);
+        let max_connections = reader.number("database.max_connections", 1, 10_000).unwrap_or(MAX_CONNECTIONS);
+        database.place = match place {
+            Place::Mysql(mysql) => Place::Mysql(Mysql { tls, max_connections, ..mysql }),
+            Place::Sqlite(path) => {
+                for key in ONLY_MYSQL.iter().filter(|key| reader.is_said(key)).collect::<Vec<_>>() {
+                    reader.notes.warn(format!("{key} has no effect: the database is SQLite"));
+                }
+                Place::Sqlite(path)
+            }
+        };
+        database
+    }
+}
+
+fn place(reader: &mut Reader) -> Place {
+    let url = [URL, URL_FILE].map(|key| reader.layer(key)).into_iter().flatten().max();
+    let parts: Vec<_> = PARTS.into_iter().filter(|key| reader.is_said(key)).collect();
+    let heaviest = parts.iter().filter_map(|key| reader.layer(key)).max();
+    // Parts that name a database outweigh a lighter URL; a lone password beside a URL is a mistake.
+    let naming = ["database.host", "database.name"].map(|key| reader.layer(key)).into_iter().flatten().max();
+    match url {
+        Some(url) if naming.is_some_and(|naming| naming > url) => in_parts(reader),
+        Some(url) => {
+            if heaviest.is_some_and(|heaviest| heaviest >= url) {
+                let spelled: Vec<_> = parts.iter().map(|key| last(key)).collect();
+                let what = format!("is set beside {}", spelled.join(", "));
+                reader.refuse(URL, Wrong::new(what, "write either the URL or the parts"));
+            }
+            by_url(reader)
+        }
+        None if parts.is_empty() => {
+            let Place::Sqlite(path) = Database::default().place else { return Database::default().place };
+            Place::Sqlite(reader.resolved(URL, &path))
+        }
+        None => in_parts(reader),
+    }
+}
+
+fn by_url(reader: &mut Reader) -> Place {
+    let (key, place) = match reader.one_of(&[URL, URL_FILE]) {
+        Some(1) => {
+            let text = reader.secret_file(URL_FILE);
+            let place = text.and_then(|text| match database_url::parse(text.reveal()) {
+                Ok(place) => Some(place),
+                Err(wrong) => {
+                    reader.refuse(URL_FILE, wrong);
+                    None
+                }
+            });
+            (URL_FILE, place)
+        }
+        _ => (URL, reader.parse(URL, database_url::parse)),
+    };
+    match place {
+        Some(Place::Sqlite(path)) => Place::Sqlite(reader.resolved(key, &path)),
+        Some(mysql) => mysql,
+        None => Database::default().place,
+    }
+}
+
+fn in_parts(reader: &mut Reader) -> Place {
+    let host = reader.parse("database.host", host).unwrap_or_else(|| "localhost".to_owned());
+    let port = reader.number("database.port", 1, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(3306);
+    let user = required(reader, "database.user", "the account that may write to the database");
+    let password = match reader.one_of(&["database.password", "database.password_file"]) {
+        Some(0) => reader.parse("database.password", |text| Ok(Secret::new(text))),
+        Some(_) => reader.secret_file("database.password_file"),
+        None => None,
+    };
+    let name = required(reader, "database.name", "the database, as in \"use NAME\"");
+    let password = password.unwrap_or_default();
+    Place::Mysql(Mysql { host, port, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+}
+
+fn required(reader: &mut Reader, key: &str, meaning: &str) -> String {
+    if !reader.is_said(key) {
+        let remedy = format!("write {} = \"…\" under [database]: {meaning}", last(key));
+        reader.refuse(key, Wrong::new("is missing", remedy));
+    }
+    let filled = |text: &str| match text {
+        "" => Err(Wrong::new("is empty", format!("name {meaning}"))),
+        text => Ok(text.to_owned()),
+    };
+    reader.parse(key, filled).unwrap_or_default()
+}
+
+fn tls(reader: &mut Reader) -> Tls {
+    let ca_file = reader.path("database.ca_file");
+    let word = reader.word("database.tls", &[("auto", "auto"), ("off", "off"), ("on", "on")]);
+    match (word, ca_file) {
+        (Some("off"), Some(_)) => {
+            let wrong = Wrong::new("is set though tls is off", "take one of them out");
+            reader.refuse("database.ca_file", wrong);
+            Tls::Off
+        }
+        (Some("off"), None) => Tls::Off,
+        (Some("on"), ca_file) | (_, ca_file @ Some(_)) => Tls::On { ca_file },
+        (_, None) => Tls::Auto,
+    }
+}
+
+/// A host name or address, without brackets.
+fn host(text: &str) -> Result<String, Wrong> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let is_address = bare.parse::<IpAddr>().is_ok();
+    let is_name = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    if is_address || is_name {
+        return Ok(bare.to_owned());
+    }
+    let remedy = "write a name or an address; the port has a key of its own, and sockets are not supported";
+    Err(Wrong::new(format!("{} is not a host", quoted(text)), remedy))
+}
+
+/// The name of a table that needs no quoting: it goes into statements.
+fn table(text: &str) -> Result<String, Wrong> {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !(is_plain && begins_well && text.len() <= 64) {
+        let remedy = "write at most 64 letters, digits and _, beginning with a letter";
+        return Err(Wrong::new(format!("{} is not a plain name of a table", quoted(text)), remedy));
+    }
+    if text.to_ascii_lowercase().starts_with("doorward_") {
+        let wrong = Wrong::new(format!("{} is kept for our own tables", quoted(text)), "choose another name");
+        return Err(wrong);
+    }
+    Ok(text.to_owned())
 }

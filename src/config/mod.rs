@@ -1,31 +1,48 @@
 //! What the operator says.
+//!
+//! | step | who | leaves behind |
+//! |---|---|---|
+//! | gather | `file`, `sources`, `tutorial` | one entry for each thing said, with its place |
+//! | merge | `reader`, by figment | the entry of the heaviest layer for each key |
+//! | read | the file named for each section | a section, and a problem for each value that cannot be taken |
+//!
+//! Nothing here looks at the environment or the command line: both are handed in. Files are read, never written.
 
 pub mod access;
 pub mod apps;
+pub mod client_json;
 pub mod database;
+pub mod database_url;
+pub mod file;
+pub mod keys;
 pub mod log;
 pub mod pages;
 pub mod problem;
 pub mod provider;
 pub mod public_url;
+pub mod reader;
 pub mod secret;
 pub mod server;
 pub mod sessions;
+pub mod show;
 pub mod sources;
+pub mod tutorial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::access::Access;
 use self::apps::Apps;
 use self::database::Database;
 use self::log::Log;
 use self::pages::Pages;
-use self::problem::Problems;
+use self::problem::{Notes, Problems, Wrong, quoted};
 use self::provider::Provider;
 use self::public_url::PublicUrl;
-use self::server::Server;
+use self::reader::Reader;
+use self::server::{Listen, Server};
 use self::sessions::Sessions;
-use self::sources::Sources;
+use self::show::Setting;
+use self::sources::{Entry, Layer, Sources};
 
 /// Everything the operator can say, checked.
 #[derive(Clone, Debug)]
@@ -75,11 +92,85 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Every key with its value and where it comes from, secrets masked.
+    pub settings: Vec<Setting>,
 }
 
 /// Reads everything that says something: flags over environment over file over the tutorials' variables over defaults.
 ///
-/// All that is wrong is reported at once.
+/// All that is wrong is reported at once. A configuration without a provider holds: see [`Config::provider`].
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
-    Ok(Loaded { config: Config::default(), warnings: Vec::new(), file: sources.file.clone() })
+    let mut notes = Notes::default();
+    let (file, mut entries) = match file::read(sources, &mut notes) {
+        Some((path, entries)) => (Some(path), entries),
+        None => (None, Vec::new()),
+    };
+    let is_unread = !notes.problems.is_empty() && file.is_none();
+    entries.extend(sources::environment(&sources.environment, &mut notes));
+    entries.extend(sources::flags(&sources.flags, &mut notes));
+    if is_unread {
+        // What else is said cannot be judged without the file: a key that is missing may stand in it.
+        return Err(Problems(notes.problems));
+    }
+    if sources.takes_tutorial_variables {
+        entries.extend(tutorial::entries(&sources.environment, &entries, &mut notes));
+    }
+    warn_of_exposure(file.as_deref(), &entries, &mut notes);
+    let shown = file.as_ref().map(|path| (path.display().to_string(), file::folder_of(path)));
+    let mut reader = Reader::new(entries, shown, sources.folder.clone(), notes);
+    let config = read(&mut reader);
+    let provider = config.provider.as_ref().map(|provider| provider.name.as_str());
+    let settings = show::settings(&reader, &config.public_url.to_string(), provider);
+    if reader.notes.problems.is_empty() {
+        Ok(Loaded { config, warnings: reader.notes.warnings, file, settings })
+    } else {
+        Err(Problems(reader.notes.problems))
+    }
+}
+
+fn read(reader: &mut Reader) -> Config {
+    let said = reader.parse("public_url", |text| {
+        PublicUrl::parse(text).map_err(|error| Wrong::new(format!("{} {error}", quoted(text)), error.remedy()))
+    });
+    let server = Server::read(reader);
+    let public_url = said.unwrap_or_else(|| default_public_url(&server.listen));
+    Config {
+        provider: provider::read(reader, &public_url),
+        database: Database::read(reader),
+        sessions: Sessions::read(reader),
+        apps: Apps::read(reader, &public_url),
+        access: Access::read(reader),
+        pages: Pages::read(reader),
+        log: Log::read(reader),
+        server,
+        public_url,
+    }
+}
+
+/// `http://localhost` with the port we listen on, where nothing else is said: `--listen localhost:4000` is enough.
+fn default_public_url(listen: &Listen) -> PublicUrl {
+    let default = Config::default().public_url;
+    match listen {
+        Listen::Tcp { port, .. } if *port != 0 => {
+            PublicUrl::parse(&format!("http://localhost:{port}")).unwrap_or(default)
+        }
+        _ => default,
+    }
+}
+
+/// A warning where everybody on this machine may read the file and a secret stands in it.
+fn warn_of_exposure(file: Option<&Path>, entries: &[Entry], notes: &mut Notes) {
+    let is_secret = |entry: &Entry| {
+        let key = keys::find(&entry.key).filter(|key| key.is_secret);
+        // A database's URL is a secret only where a password stands in it.
+        let text = entry.value.as_str().unwrap_or_default();
+        key.is_some()
+            && entry.place.layer == Layer::File
+            && (entry.key != "database.url" || database_url::masked(text) != text)
+    };
+    if let Some(path) = file.filter(|path| secret::is_world_readable(path)) {
+        if entries.iter().any(is_secret) {
+            notes.warn(secret::exposed(path));
+        }
+    }
 }

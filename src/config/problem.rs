@@ -48,3 +48,44 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// Why a value cannot be taken; the reader adds where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is so.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Wrong {
+    /// What is so, and what to do about it.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// What there is to say about a configuration so far.
+#[derive(Default)]
+pub struct Notes {
+    /// What stops us.
+    pub problems: Vec<Problem>,
+    /// What does not.
+    pub warnings: Vec<String>,
+}
+
+impl Notes {
+    /// Adds a sentence that the operator should read.
+    pub fn warn(&mut self, sentence: impl Into<String>) {
+        self.warnings.push(sentence.into());
+    }
+}
+
+/// `text` in quotes, its control characters made visible and its length bounded. Never for a secret.
+pub fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?} …", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

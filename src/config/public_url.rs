@@ -97,3 +97,17 @@ impl fmt::Display for PublicUrl {
         f.write_str(self.join("").as_str())
     }
 }
+
+/// What to do about each.
+impl NotPublicUrl {
+    /// The remedy, a sentence without a full stop.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) | Self::Scheme => {
+                "write https://example.com, or http://localhost:3000 on your own machine"
+            }
+            Self::Extra => "write scheme, host, port and at most a path: https://example.com/auth",
+            Self::PlainHttp => "write https://; a proxy may end TLS and pass plain http on to us",
+        }
+    }
+}

@@ -1,8 +1,12 @@
 //! `[server]`: where we listen and whom we believe.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+
+use crate::config::problem::{Wrong, quoted};
+use crate::config::reader::Reader;
 
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,4 +52,66 @@ pub enum TrustedProxy {
     Unix,
     /// `10.0.0.0/8`, or one address.
     Net(IpNet),
+}
+
+impl Server {
+    /// Takes the section from what was said.
+    pub fn read(reader: &mut Reader) -> Self {
+        let mut server = Self::default();
+        server.listen = match reader.parse("server.listen", listen) {
+            Some(Listen::Unix(path)) => Listen::Unix(reader.resolved("server.listen", &path)),
+            Some(tcp) => tcp,
+            None => server.listen,
+        };
+        server.trusted_proxies = reader.list("server.trusted_proxies", trusted_proxy).unwrap_or(server.trusted_proxies);
+        let is_everybody = |proxy: &TrustedProxy| matches!(proxy, TrustedProxy::Net(net) if net.prefix_len() == 0);
+        if server.trusted_proxies.iter().any(is_everybody) {
+            reader.notes.warn("server.trusted_proxies believes everybody: whoever reaches us can pretend any address");
+        }
+        let most = reader.number("server.max_connections", 1, 1_000_000);
+        server.max_connections = most.unwrap_or(server.max_connections);
+        server
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, Wrong> {
+    let wrong = |remedy: &str| Wrong::new(format!("{} is no place to listen", quoted(text)), remedy.to_owned());
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err(wrong("write unix:/run/doorward.sock")),
+            path => Ok(Listen::Unix(PathBuf::from(path))),
+        };
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Listen::Tcp { host: address.ip().to_string(), port: address.port() });
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(wrong("write a name or an address and a port, such as localhost:3000"));
+    };
+    let Ok(port) = port.parse() else {
+        return Err(wrong("end it with a port from 0 to 65535, such as localhost:3000"));
+    };
+    if host.is_empty() {
+        return Err(wrong("write [::]:3000 for every address of this machine, localhost:3000 for itself alone"));
+    }
+    if host.contains([':', '[', ']']) {
+        return Err(wrong("write an IPv6 address in brackets, such as [::1]:3000"));
+    }
+    if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) {
+        return Err(wrong("write a name or an address and a port and nothing more, such as localhost:3000"));
+    }
+    Ok(Listen::Tcp { host: host.to_owned(), port })
+}
+
+fn trusted_proxy(text: &str) -> Result<TrustedProxy, Wrong> {
+    match text {
+        "loopback" => return Ok(TrustedProxy::Loopback),
+        "unix" => return Ok(TrustedProxy::Unix),
+        _ => {}
+    }
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    net.map(TrustedProxy::Net).map_err(|_| {
+        let remedy = "write an address, a network such as 10.0.0.0/8, \"loopback\" or \"unix\"";
+        Wrong::new(format!("{} is neither an address nor a network", quoted(text)), remedy)
+    })
 }

@@ -1,0 +1,90 @@
+//! A database in one line: `sqlite:doorward.db`, `mysql://user:password@host:3306/name`. The line may hold a password,
+//! so no error repeats any of it.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::config::database::{MAX_CONNECTIONS, Mysql, Place, Tls};
+use crate::config::problem::Wrong;
+use crate::config::secret::Secret;
+
+const EXAMPLE: &str = "write mysql://user:password@host:3306/name, special characters percent-encoded, or in parts: \
+                       host, user, password, name";
+
+/// Which database `text` means. A path is as it stands in the text.
+pub fn parse(text: &str) -> Result<Place, Wrong> {
+    match text.split_once(':') {
+        Some(("sqlite", path)) => sqlite(path),
+        Some((scheme, _)) if is_mysql(scheme) => mysql(text).map(Place::Mysql),
+        Some(("postgres" | "postgresql", _)) => {
+            Err(Wrong::new("is PostgreSQL, which is not supported", "use MySQL, MariaDB or SQLite"))
+        }
+        _ => Err(Wrong::new("begins neither with sqlite: nor with mysql://", EXAMPLE)),
+    }
+}
+
+/// Python writes `mysql+pymysql://`, MariaDB's own tools `mariadb://`.
+pub fn is_mysql(scheme: &str) -> bool {
+    matches!(scheme, "mysql" | "mariadb") || scheme.starts_with("mysql+") || scheme.starts_with("mariadb+")
+}
+
+fn sqlite(path: &str) -> Result<Place, Wrong> {
+    let remedy = "write sqlite:doorward.db or sqlite:/var/lib/doorward/doorward.db";
+    match path {
+        "" => Err(Wrong::new("names no file", remedy)),
+        // How many slashes mean what differs from program to program.
+        path if path.starts_with("//") => Err(Wrong::new("has slashes after sqlite:", remedy)),
+        ":memory:" => Err(Wrong::new("would forget everybody when it ends", remedy)),
+        path if path.contains(['?', '\0']) => {
+            Err(Wrong::new("has parameters, which SQLite takes none of here", remedy))
+        }
+        path => Ok(Place::Sqlite(PathBuf::from(path))),
+    }
+}
+
+fn mysql(text: &str) -> Result<Mysql, Wrong> {
+    let wrong = |what: &str| Wrong::new(what, EXAMPLE);
+    let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read as a URL: {error}")))?;
+    let decoded = |part: &str, name: &str| {
+        let decoded = percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
+        decoded.map_err(|_| wrong(&format!("has a {name} that is not UTF-8 text")))
+    };
+    if url.fragment().is_some() {
+        return Err(wrong("holds a #, behind which nothing counts"));
+    }
+    // SQLAlchemy's charset; ours is always utf8mb4.
+    if url.query_pairs().any(|(name, _)| name != "charset") {
+        return Err(Wrong::new("has parameters", "take them out; encryption is said by database.tls"));
+    }
+    let host = decoded(url.host_str().unwrap_or_default(), "host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let user = decoded(url.username(), "user name")?;
+    let name = decoded(url.path().trim_start_matches('/'), "name")?;
+    let missing = [(&host, "host"), (&user, "user name"), (&name, "database")];
+    if let Some((_, part)) = missing.into_iter().find(|(value, _)| value.is_empty()) {
+        return Err(wrong(&format!("names no {part}")));
+    }
+    if name.contains('/') {
+        return Err(wrong("names more than one database"));
+    }
+    let password = Secret::new(decoded(url.password().unwrap_or_default(), "password")?);
+    let port = url.port().unwrap_or(3306);
+    Ok(Mysql { host, port, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+}
+
+/// The same line without its password, for people to see.
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return if text.starts_with("sqlite:") { text.to_owned() } else { "…".to_owned() };
+    };
+    // The last @ ends the password, which may hold others.
+    match rest.rsplit_once('@') {
+        Some((account, place)) => {
+            let user = account.split(':').next().unwrap_or_default();
+            if account.contains(':') { format!("{scheme}://{user}:…@{place}") } else { text.to_owned() }
+        }
+        None => text.to_owned(),
+    }
+}
