@@ -9,6 +9,7 @@
 //! | [`credential`] | a value handed out once, remembered as a hash | random |
 //! | [`model`] | the nouns | credential, clock |
 //! | [`config`] | what the operator says | model |
+//! | [`logging`] | what is written down while running | config |
 //! | [`store`] | what we remember: MySQL or SQLite, twin rooms | model, credential, config, clock, random, names |
 //! | [`names`] | host names to addresses | nothing |
 //! | [`access`] | who may come in; pure | model, config |

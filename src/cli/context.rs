@@ -62,13 +62,18 @@ impl Context {
         Ok(config::load(&self.sources())?)
     }
 
-    /// The configuration; what there is to say about it is said on standard error. A provider may be missing.
-    pub fn config(&self) -> Result<Config, Failure> {
+    /// The configuration, after what there is to say about it was said on standard error. A provider may be missing.
+    pub fn load_and_warn(&self) -> Result<Loaded, Failure> {
         let loaded = self.load()?;
         for warning in &loaded.warnings {
             talk(&format!("warning: {warning}"));
         }
-        Ok(loaded.config)
+        Ok(loaded)
+    }
+
+    /// As [`Self::load_and_warn`], for commands that need no more than the configuration.
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(self.load_and_warn()?.config)
     }
 
     /// The configuration of a site that people can sign in to: as [`Self::load`], and there is a provider.
