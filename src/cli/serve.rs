@@ -11,11 +11,11 @@ use crate::cli::failure::Failure;
 use crate::cli::output::talk;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::config::server::Listen;
+use crate::config::server::{Listen, Tls};
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
 use crate::server::listen::{self, ListenError, Listener};
-use crate::server::{self, Running, janitor};
+use crate::server::{self, Running, janitor, tls};
 use crate::store::{self, StoreError};
 use crate::web::app::App;
 use crate::web::paths;
@@ -57,13 +57,21 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 ) -> Result<(Arc<App>, Running), Failure> {
+    let certificate = tls::certificate(config, &*clock).map_err(|error| Failure::configuration(error.to_string()))?;
+    if let (Some(certificate), Tls::SelfSigned(file)) = (&certificate, &config.server.tls) {
+        talk(&format!(
+            "The certificate is self-signed, kept in {}; its SHA-256 fingerprint, for when the browser asks:\n  {}",
+            file.display(),
+            certificate.fingerprint
+        ));
+    }
     let names = Names::from_system();
     let store = store::open(&config.database, names.clone(), Arc::clone(&clock));
     let app = App::new(config, store, clock, random, names);
     let app = Arc::new(app.map_err(|error| Failure::configuration(error.to_string()))?);
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
     let prepared = tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await;
-    let mut running = server::start(Arc::clone(&app), listeners, config.server.max_connections);
+    let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
     match prepared {
         Ok(Ok(())) => janitor::read_keys(&app).await,
         Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),

@@ -30,6 +30,9 @@ const fn secret(name: &'static str) -> Key {
 pub const KEYS: &[Key] = &[
     key("public_url", r#""http://localhost:3000""#),
     key("server.listen", r#""localhost:3000""#),
+    key("server.tls", r#""off""#),
+    unset("server.cert"),
+    unset("server.key"),
     key("server.trusted_proxies", r#"["loopback"]"#),
     key("server.max_connections", "20000"),
     unset("providers.*.client_id"),

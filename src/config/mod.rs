@@ -39,7 +39,7 @@ use self::problem::{Notes, Problems, Wrong, quoted};
 use self::provider::Provider;
 use self::public_url::PublicUrl;
 use self::reader::Reader;
-use self::server::{Listen, Server};
+use self::server::{Listen, Server, Tls};
 use self::sessions::Sessions;
 use self::show::Setting;
 use self::sources::{Entry, Layer, Sources};
@@ -133,7 +133,11 @@ fn read(reader: &mut Reader) -> Config {
         PublicUrl::parse(text).map_err(|error| Wrong::new(format!("{} {error}", quoted(text)), error.remedy()))
     });
     let server = Server::read(reader);
-    let public_url = said.unwrap_or_else(|| default_public_url(&server.listen));
+    if said.as_ref().is_some_and(|url| !url.is_https()) && server.tls != Tls::Off {
+        let what = "begins with http://, but browsers will have to speak TLS here";
+        reader.refuse("public_url", Wrong::new(what, "write https://, or take server.tls, cert and key out"));
+    }
+    let public_url = said.unwrap_or_else(|| default_public_url(&server));
     Config {
         provider: provider::read(reader, &public_url),
         database: Database::read(reader),
@@ -148,11 +152,12 @@ fn read(reader: &mut Reader) -> Config {
 }
 
 /// `http://localhost` with the port we listen on, where nothing else is said: `--listen localhost:4000` is enough.
-fn default_public_url(listen: &Listen) -> PublicUrl {
+fn default_public_url(server: &Server) -> PublicUrl {
     let default = Config::default().public_url;
-    match listen {
+    let scheme = if server.tls == Tls::Off { "http" } else { "https" };
+    match &server.listen {
         Listen::Tcp { port, .. } if *port != 0 => {
-            PublicUrl::parse(&format!("http://localhost:{port}")).unwrap_or(default)
+            PublicUrl::parse(&format!("{scheme}://localhost:{port}")).unwrap_or(default)
         }
         _ => default,
     }

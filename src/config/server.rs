@@ -13,6 +13,8 @@ use crate::config::reader::Reader;
 pub struct Server {
     /// Where connections are taken.
     pub listen: Listen,
+    /// Whether we speak TLS ourselves.
+    pub tls: Tls,
     /// Whose `X-Forwarded-*` we believe.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// How many connections are served at once; further ones wait in the system's queue.
@@ -23,6 +25,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: Listen::Tcp { host: "localhost".to_owned(), port: 3000 },
+            tls: Tls::Off,
             trusted_proxies: vec![TrustedProxy::Loopback],
             max_connections: 20_000,
         }
@@ -42,6 +45,25 @@ pub enum Listen {
     /// `unix:/run/doorward.sock`
     Unix(PathBuf),
 }
+
+/// Our own TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Plain http: for this machine alone, or behind a proxy that ends TLS.
+    Off,
+    /// A certificate of our own, for work on one machine, kept in this file.
+    SelfSigned(PathBuf),
+    /// The operator's certificate chain and key, PEM.
+    Files {
+        /// The chain, our certificate first.
+        cert: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Where a certificate of our own is kept.
+const SELF_SIGNED: &str = "doorward-self-signed.pem";
 
 /// Somebody whose forwarded headers are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +85,7 @@ impl Server {
             Some(tcp) => tcp,
             None => server.listen,
         };
+        server.tls = tls(reader);
         server.trusted_proxies = reader.list("server.trusted_proxies", trusted_proxy).unwrap_or(server.trusted_proxies);
         let is_everybody = |proxy: &TrustedProxy| matches!(proxy, TrustedProxy::Net(net) if net.prefix_len() == 0);
         if server.trusted_proxies.iter().any(is_everybody) {
@@ -71,6 +94,35 @@ impl Server {
         let most = reader.number("server.max_connections", 1, 1_000_000);
         server.max_connections = most.unwrap_or(server.max_connections);
         server
+    }
+}
+
+fn tls(reader: &mut Reader) -> Tls {
+    let word = reader.word("server.tls", &[("off", false), ("self-signed", true)]);
+    let (cert, key) = (reader.path("server.cert"), reader.path("server.key"));
+    match (word, cert, key) {
+        (Some(true), None, None) => Tls::SelfSigned(reader.resolved("server.tls", SELF_SIGNED.as_ref())),
+        (None, Some(cert), Some(key)) => Tls::Files { cert, key },
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            let what = "is set beside a certificate of your own";
+            reader.refuse("server.tls", Wrong::new(what, "keep server.cert and server.key, or keep server.tls"));
+            Tls::Off
+        }
+        (None, Some(_), None) if !reader.is_said("server.key") => {
+            reader.refuse(
+                "server.key",
+                Wrong::new("is missing beside server.cert", "name the file with its private key"),
+            );
+            Tls::Off
+        }
+        (None, None, Some(_)) if !reader.is_said("server.cert") => {
+            reader.refuse(
+                "server.cert",
+                Wrong::new("is missing beside server.key", "name the file with the certificate"),
+            );
+            Tls::Off
+        }
+        _ => Tls::Off,
     }
 }
 

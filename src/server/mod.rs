@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod janitor;
 pub mod listen;
+pub mod tls;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,16 +14,23 @@ use http::uri::Scheme;
 use hyper_util::server::graceful::GracefulShutdown;
 use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::server::connection::{Ends, Protocol};
 use crate::server::listen::Listener;
+use crate::server::tls::Certificate;
 use crate::web::FrontDoor;
 use crate::web::app::App;
 
 /// How long to wait after a failed accept: at the limit of open files the next one fails too, at once and for ever.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// For a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that takes connections. Dropping it ends it at once; [`Running::drain`] lets it finish.
 pub struct Running {
@@ -35,17 +43,24 @@ pub struct Running {
     socket_files: Vec<std::path::PathBuf>,
 }
 
-/// Takes connections from `listeners`, `max_connections` at once; further ones wait in the system's queue.
-pub fn start(app: Arc<App>, listeners: Vec<Listener>, max_connections: usize) -> Running {
+/// Takes connections from `listeners`, over TLS with `certificate` where there is one; `max_connections` at once, further
+/// ones wait in the system's queue.
+pub fn start(
+    app: Arc<App>,
+    listeners: Vec<Listener>,
+    certificate: Option<&Certificate>,
+    max_connections: usize,
+) -> Running {
     let door = Arc::new(FrontDoor::new(Arc::clone(&app)));
     let (stop, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let addresses = listeners.iter().filter_map(Listener::address).collect();
     #[cfg(unix)]
     let socket_files = listeners.iter().filter_map(Listener::socket_file).collect();
+    let tls = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept_all(listener, Arc::clone(&door), Arc::clone(&places), stopped.clone()));
+        accepting.spawn(accept_all(listener, Arc::clone(&door), tls.clone(), Arc::clone(&places), stopped.clone()));
     }
     let mut chores = JoinSet::new();
     chores.spawn(janitor::work(Arc::clone(&app)));
@@ -99,6 +114,7 @@ impl Running {
 async fn accept_all(
     listener: Listener,
     door: Arc<FrontDoor>,
+    tls: Option<TlsAcceptor>,
     places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) -> GracefulShutdown {
@@ -114,9 +130,16 @@ async fn accept_all(
             Ok((stream, ends, place)) => {
                 has_failed = false;
                 let (protocol, door, watcher) = (protocol.clone(), Arc::clone(&door), connections.watcher());
+                let tls = tls.clone();
                 tokio::spawn(async move {
                     match stream {
-                        Stream::Tcp(stream) => protocol.serve(stream, ends, door, watcher).await,
+                        Stream::Tcp(stream) => match tls {
+                            Some(tls) => {
+                                serve_tls(&tls, stream, ends, |io, ends| protocol.serve(io, ends, door, watcher)).await
+                            }
+                            None => protocol.serve(stream, ends, door, watcher).await,
+                        },
+                        // Whoever sits at the other end of a file needs no encryption to reach it.
                         #[cfg(unix)]
                         Stream::Unix(stream) => protocol.serve(stream, ends, door, watcher).await,
                     }
@@ -135,8 +158,23 @@ async fn accept_all(
     }
 }
 
+/// Shakes hands, within bounds of time, and serves.
+async fn serve_tls<F: Future<Output = ()>>(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    ends: Ends,
+    serve: impl FnOnce(TlsStream<TcpStream>, Ends) -> F,
+) {
+    let ends = Ends { scheme: Scheme::HTTPS, ..ends };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, ends).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
 enum Stream {
-    Tcp(tokio::net::TcpStream),
+    Tcp(TcpStream),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
 }

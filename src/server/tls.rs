@@ -1,0 +1,172 @@
+//! Our own HTTPS: certificate files of the operator's, or a certificate made here for work on one machine.
+//!
+//! A self-signed certificate is what the tutorials call adhoc: browsers warn once and then keep their exception, so it
+//! is kept in a file beside the configuration and used again until it nears its end.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, DnType, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::config::server::Tls;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a certificate of ours is valid; browsers refuse more than 825 days.
+const VALID_FOR: Duration = Duration::from_secs(800 * 24 * 60 * 60);
+
+/// How long before its end it is replaced.
+const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The line of the kept file that tells the end of validity in seconds since 1970.
+const VALID_UNTIL: &str = "# valid until: ";
+
+/// A certificate chain with its key, ready to serve.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// What the TLS handshake uses.
+    pub config: Arc<ServerConfig>,
+    /// SHA-256 of the first certificate, as browsers show it: `AB:CD:…`.
+    pub fingerprint: String,
+}
+
+/// Why there is no certificate to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {what}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// No certificate could be made.
+    #[error("no certificate could be made: {0}")]
+    Making(#[from] rcgen::Error),
+}
+
+impl TlsError {
+    fn content(path: &Path, what: impl ToString) -> Self {
+        Self::Content { path: path.to_owned(), what: what.to_string() }
+    }
+}
+
+/// The certificate that `config` asks for: `None` where we speak plain http.
+pub fn certificate(config: &Config, clock: &dyn Clock) -> Result<Option<Certificate>, TlsError> {
+    match &config.server.tls {
+        Tls::Off => Ok(None),
+        Tls::Files { cert, key } => from_files(cert, key).map(Some),
+        Tls::SelfSigned(file) => {
+            let host = config.public_url.as_url().host_str().unwrap_or("localhost");
+            self_signed(host, file, clock).map(Some)
+        }
+    }
+}
+
+/// The certificate chain in `cert` with the key in `key`, both PEM; they may be the same file.
+pub fn from_files(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::content(cert, format!("is not PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(TlsError::content(cert, "holds no certificate (a line -----BEGIN CERTIFICATE-----)"));
+    }
+    let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsError::content(key, "holds no private key (a line -----BEGIN PRIVATE KEY-----)"),
+        other => TlsError::content(key, format!("is not PEM: {other}")),
+    })?;
+    let fingerprint = fingerprint(&chain[0]);
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key_der)
+        .map_err(|error| TlsError::content(key, format!("the key does not go with the certificate: {error}")))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Certificate { config: Arc::new(config), fingerprint })
+}
+
+/// A certificate of our own for `host`, `localhost` and the loopback addresses: the one kept in `file`, or a new one that
+/// is kept there, readable by its owner alone.
+pub fn self_signed(host: &str, file: &Path, clock: &dyn Clock) -> Result<Certificate, TlsError> {
+    let now = clock.now();
+    let kept = match fs::read_to_string(file) {
+        Ok(text) => match valid_until(&text) {
+            Some(until) => now + RENEW_BEFORE < until,
+            None => return Err(TlsError::content(file, "was not made by doorward, and is left alone")),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(source) => return Err(TlsError::File { path: file.to_owned(), source }),
+    };
+    if !kept {
+        write_private(file, &make(host, now)?).map_err(|source| TlsError::File { path: file.to_owned(), source })?;
+    }
+    from_files(file, file)
+}
+
+fn make(host: &str, now: Timestamp) -> Result<String, TlsError> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let host = host.trim_matches(['[', ']']);
+    if !names.iter().any(|name| name == host) {
+        names.insert(0, host.to_owned());
+    }
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, format!("{host} (self-signed by Doorward)"));
+    // A day early, for clocks that are behind.
+    params.not_before = date(now - DAY);
+    params.not_after = date(now + VALID_FOR);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    let until = (now + VALID_FOR).unix();
+    Ok(format!(
+        "# Made by doorward for local work; delete this file to get another.\n{VALID_UNTIL}{until}\n{}{}",
+        certificate.pem(),
+        key.serialize_pem()
+    ))
+}
+
+fn date(moment: Timestamp) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(moment.unix()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}
+
+fn valid_until(text: &str) -> Option<Timestamp> {
+    let seconds = text.lines().find_map(|line| line.strip_prefix(VALID_UNTIL))?;
+    seconds.trim().parse().ok().map(Timestamp::from_unix)
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    digest.as_ref().iter().enumerate().fold(String::new(), |mut text, (at, byte)| {
+        let colon = if at == 0 { "" } else { ":" };
+        let _ = write!(text, "{colon}{byte:02X}");
+        text
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(path)?, text.as_bytes())
+}
