@@ -77,16 +77,21 @@ pub struct Adopted {
     pub table: String,
     /// The key.
     pub id: Column,
-    email: Option<Column>,
-    name: Option<Column>,
-    picture: Option<Column>,
+    /// The names of the unique keys that consist of the id alone, at least one.
+    pub id_keys: Vec<String>,
+    /// Where the address goes, if anywhere.
+    pub email: Option<Column>,
+    /// Where the name goes, if anywhere.
+    pub name: Option<Column>,
+    /// Where the picture goes, if anywhere.
+    pub picture: Option<Column>,
 }
 
 impl Adopted {
-    /// The table with these columns; `id_is_unique` says whether `id` alone is a key.
+    /// The table with these columns; `id_keys` are its unique keys that consist of `id` alone.
     ///
     /// [`StoreError::Schema`] names the column that stands in the way, and the way out.
-    pub fn new(table: &str, columns: Vec<Column>, id_is_unique: bool) -> Result<Self> {
+    pub fn new(table: &str, columns: Vec<Column>, id_keys: Vec<String>) -> Result<Self> {
         let take = |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
         let writable = |name: &str| take(name).filter(|column| !column.is_generated && column.holds != Holds::Other);
         let refuse = |why: String| Err(unusable(table, &why));
@@ -95,7 +100,7 @@ impl Adopted {
             let type_name = &id.type_name;
             return refuse(format!("keeps its id as {type_name}, which cannot hold a provider's subject"));
         }
-        if !id_is_unique {
+        if id_keys.is_empty() {
             return refuse("has an id that is neither its primary key nor unique by itself".to_owned());
         }
         if let Some(width) = id.width.filter(|width| *width < NARROWEST_ID) {
@@ -112,17 +117,21 @@ impl Adopted {
             return refuse(format!("has a column {name} that must not be empty and has no default"));
         }
         let (email, name, picture) = (writable("email"), writable("name"), writable("picture"));
-        Ok(Self { table: table.to_owned(), id, email, name, picture })
+        Ok(Self { table: table.to_owned(), id, id_keys, email, name, picture })
     }
 
     /// The columns to write beside the id and what goes into them, cut to fit: a name loses its end, an address or a
-    /// picture that does not fit whole is left out, since half of one leads elsewhere.
-    pub fn values(&self, identity: &Identity) -> Vec<(&Column, Option<String>)> {
-        let email = self.email.as_ref().map(|column| (column, column.whole(&identity.email)));
-        let name = self.name.as_ref().map(|column| (column, identity.name.as_deref().map(|name| column.cut(name))));
+    /// picture that does not fit whole is left out, since half of one leads elsewhere. `held` is `identity` in those
+    /// characters that the columns can hold.
+    pub fn values(&self, identity: &Identity, held: &Identity) -> Vec<(&Column, Option<String>)> {
+        let email = self.email.as_ref().map(|column| {
+            let email = Some(&held.email).filter(|email| **email == identity.email);
+            (column, email.and_then(|email| column.whole(email)))
+        });
+        let name = self.name.as_ref().map(|column| (column, held.name.as_deref().map(|name| column.cut(name))));
         let picture = self.picture.as_ref().map(|column| {
-            let picture = identity.picture.as_deref().and_then(|picture| column.whole(picture));
-            (column, picture)
+            let picture = held.picture.as_deref().filter(|picture| Some(*picture) == identity.picture.as_deref());
+            (column, picture.and_then(|picture| column.whole(picture)))
         });
         let all = [email, name, picture].into_iter().flatten();
         all.map(|(column, value)| (column, value.or_else(|| column.nothing()))).collect()

@@ -13,6 +13,7 @@
 pub mod adoption;
 pub mod batch;
 pub mod migrate;
+pub mod mysql;
 pub mod short;
 pub mod sqlite;
 
@@ -25,6 +26,7 @@ use crate::config::database::{Database, Place};
 use crate::credential::Hashed;
 use crate::model::{Identity, Session, Token, User, UserId};
 use crate::names::Names;
+use crate::store::mysql::Mysql;
 use crate::store::sqlite::Sqlite;
 
 /// What a store answers.
@@ -230,9 +232,6 @@ pub fn open(database: &Database, names: Names, clock: Arc<dyn Clock>) -> SharedS
     let table = database.users_table.clone();
     match &database.place {
         Place::Sqlite(path) => Arc::new(Sqlite::new(path.clone(), table, clock)),
-        Place::Mysql(_) => {
-            let _ = names;
-            unimplemented!()
-        }
+        Place::Mysql(place) => Arc::new(Mysql::new(place.clone(), table, names, clock)),
     }
 }

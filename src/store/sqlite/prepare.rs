@@ -89,8 +89,8 @@ fn adopt(conn: &Connection, table: &str) -> Result<Option<Adopted>> {
         return Err(StoreError::Schema(format!("{table} is a table of Doorward's own: choose another users_table")));
     }
     let columns = columns(conn, table).map_err(store_error)?;
-    let is_unique = id_is_unique(conn, table).map_err(store_error)?;
-    Adopted::new(table, columns, is_unique).map(Some)
+    let keys = id_keys(conn, table).map_err(store_error)?;
+    Adopted::new(table, columns, keys).map(Some)
 }
 
 fn columns(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
@@ -131,15 +131,19 @@ fn holds(type_name: &str) -> Holds {
     }
 }
 
-fn id_is_unique(conn: &Connection, table: &str) -> rusqlite::Result<bool> {
+/// The unique keys that consist of the id alone.
+fn id_keys(conn: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut keys = conn.prepare("select name from pragma_index_list(?1) where \"unique\" and not partial")?;
-    let keys: Vec<String> = keys.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for key in keys {
-        let mut columns = conn.prepare("select lower(coalesce(name, '')) from pragma_index_info(?1)")?;
-        let columns: Vec<String> = columns.query_map([key], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        if columns == ["id"] {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let mut keys: Vec<String> = keys.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut columns = conn.prepare("select lower(coalesce(name, '')) from pragma_index_info(?1)")?;
+    let mut failed = None;
+    keys.retain(|key| {
+        let found = columns.query_map([key], |row| row.get::<_, String>(0)).and_then(Iterator::collect);
+        let found: Vec<String> = found.unwrap_or_else(|error| {
+            failed = Some(error);
+            Vec::new()
+        });
+        found == ["id"]
+    });
+    failed.map_or(Ok(keys), Err)
 }

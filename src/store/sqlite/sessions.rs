@@ -74,7 +74,7 @@ impl Sessions for Sqlite {
     async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
         let user = user.map(|id| id.as_str().to_owned());
         self.read(move |conn, _| {
-            let newest = "order by s.created_at desc, s.handle limit";
+            let newest = "order by s.created_at desc, s.handle desc limit";
             match user {
                 Some(user) => {
                     let which = format!("where s.user_id = ?1 {newest} ?2");

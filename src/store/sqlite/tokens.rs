@@ -74,7 +74,7 @@ impl Tokens for Sqlite {
     async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
         let user = user.map(|id| id.as_str().to_owned());
         self.read(move |conn, _| {
-            let newest = "order by t.created_at desc, t.hash limit";
+            let newest = "order by t.created_at desc, t.hash desc limit";
             match user {
                 Some(user) => {
                     let which = format!("where t.user_id = ?1 {newest} ?2");

@@ -137,7 +137,7 @@ fn write_row(tx: &Transaction<'_>, ready: &Ready, user: &User, is_new: bool) -> 
     if is_theirs && is_new && ready.issuer.as_ref() != Some(&user.identity.issuer) {
         return Ok(Some(Refusal::Claimed));
     }
-    let values = adopted.values(&user.identity);
+    let values = adopted.values(&user.identity, &user.identity);
     let names: Vec<String> = values.iter().map(|(column, _)| quoted(&column.name)).collect();
     let mut given: Vec<Option<String>> = values.into_iter().map(|(_, value)| value).collect();
     given.push(Some(subject.to_owned()));
@@ -164,7 +164,10 @@ fn write_row(tx: &Transaction<'_>, ready: &Ready, user: &User, is_new: bool) -> 
 /// The columns of the unique key that an error speaks of.
 fn unique_key(error: &rusqlite::Error) -> Option<String> {
     let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else { return None };
-    let is_unique = failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE;
+    let is_unique = matches!(
+        failure.extended_code,
+        rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+    );
     let key = message.rsplit(": ").next().unwrap_or(message);
     is_unique.then(|| key.to_owned())
 }

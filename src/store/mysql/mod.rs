@@ -1,0 +1,118 @@
+//! The memory on a MySQL or MariaDB server, shared by all instances that name the same database.
+//!
+//! Every connection is told to be strict, to speak UTC and to read what is committed, whatever the server prefers;
+//! every question has its time. Ids and hashes are compared as bytes. The site's own table of users is read and
+//! written as it is, in its own character set.
+
+mod adopt;
+mod errors;
+mod keys;
+mod pool;
+mod prepare;
+mod rows;
+mod sessions;
+mod sign_in;
+mod tokens;
+mod users;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mysql_async::Value;
+
+use crate::clock::Clock;
+use crate::config::database::Mysql as Place;
+use crate::names::Names;
+use crate::store::adoption::Adopted;
+use crate::store::mysql::pool::Pool;
+use crate::store::{Result, Store, StoreError};
+
+/// How long a visitor waits to hear who they are: a frozen database must not freeze the site.
+const VISITOR: Duration = Duration::from_millis(1400);
+
+/// How long other questions may take.
+const READ: Duration = Duration::from_secs(2);
+
+/// How long a change may take.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// The memory on a server.
+pub struct Mysql {
+    pool: Pool,
+    table: String,
+    clock: Arc<dyn Clock>,
+    ready: RwLock<Option<Arc<Ready>>>,
+}
+
+/// A database whose tables are ready.
+struct Ready {
+    adopted: Adopted,
+    /// The issuer to which ids and adopted rows belong.
+    issuer: Option<String>,
+}
+
+impl Mysql {
+    /// The memory at `place`, to which [`Store::prepare`] connects first; `table` is the table of users.
+    pub fn new(place: Place, table: String, names: Names, clock: Arc<dyn Clock>) -> Self {
+        // The driver takes whichever provider of cryptography the process has; one that is there already is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { pool: Pool::new(place, names), table, clock, ready: RwLock::new(None) }
+    }
+
+    fn ready(&self) -> Result<Arc<Ready>> {
+        let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).clone();
+        ready.ok_or_else(|| StoreError::Schema("the tables have not been made ready yet".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Store for Mysql {
+    async fn prepare(&self, issuer: Option<&str>) -> Result<()> {
+        let survey = prepare::prepare(&self.pool, &self.table, issuer, &*self.clock).await?;
+        let table = &self.table;
+        let adopted = survey.users.ok_or_else(|| StoreError::Refused(format!("{table} was not created")))?;
+        let ready = Arc::new(Ready { adopted, issuer: survey.issuer });
+        *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(ready);
+        Ok(())
+    }
+
+    async fn plan(&self) -> Result<Vec<String>> {
+        prepare::plan(&self.pool, &self.table).await
+    }
+
+    async fn check_readable(&self) -> Result<()> {
+        self.ready()?;
+        self.pool.rows(VISITOR, "select 1 from doorward_meta limit 1", Vec::new()).await.map(drop)
+    }
+
+    /// A disk that is full is not foreseen by this: nothing is written.
+    async fn check_writable(&self) -> Result<()> {
+        self.ready()?;
+        // Text, because servers differ in what they call a switch that is on.
+        let switches = "select concat(@@global.read_only, ''), concat(@@global.innodb_read_only, '')";
+        let rows = self.pool.rows(READ, switches, Vec::new()).await?;
+        let is_on = |place: usize| {
+            let value: Option<String> = rows.first().and_then(|row| row.get(place));
+            value.is_none_or(|value| !matches!(value.to_ascii_uppercase().as_str(), "0" | "OFF"))
+        };
+        if is_on(0) || is_on(1) {
+            return Err(StoreError::ReadOnly("the server is set to read_only".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// `name` as an identifier.
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// Text, bytes or numbers as a parameter of a statement.
+fn param(value: impl Into<Value>) -> Value {
+    value.into()
+}

@@ -1,0 +1,91 @@
+//! Browsers that are signed in.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use mysql_async::Value;
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+use crate::model::{Session, User, UserId};
+use crate::store::mysql::adopt::join_users;
+use crate::store::mysql::rows::{SESSION, USER, session, user};
+use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
+use crate::store::short::Range;
+use crate::store::{Result, Sessions};
+
+/// How many handles a statement asks for: a statement for each number would push the others out of the cache.
+const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
+
+#[async_trait]
+impl Sessions for Mysql {
+    async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
+        let ready = self.ready()?;
+        let mut found = HashMap::with_capacity(handles.len());
+        for chunk in handles.chunks(LOOKUPS[LOOKUPS.len() - 1]) {
+            let size = LOOKUPS.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(chunk.len());
+            let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(size);
+            let params = filled.map(|handle| param(handle.as_bytes())).collect();
+            for row in self.pool.rows(VISITOR, &lookup(&ready, size), params).await? {
+                let (session, user) = (session(&row)?, user(&row, 7)?);
+                found.insert(session.handle, (session, user));
+            }
+        }
+        Ok(handles.iter().map(|handle| found.get(handle).cloned()).collect())
+    }
+
+    async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()> {
+        self.ready()?;
+        let sql = "update doorward_sessions set last_seen_at = ? where handle = ? and last_seen_at < ?";
+        let params = vec![param(now.unix()), param(handle.as_bytes()), param(seen_before.unix())];
+        self.pool.change(WRITE, sql, params).await.map(drop)
+    }
+
+    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
+        self.ready()?;
+        let sql = "delete from doorward_sessions where handle = ?";
+        Ok(self.pool.change(WRITE, sql, vec![param(handle.as_bytes())]).await? > 0)
+    }
+
+    async fn end_sessions_named(&self, short: &str) -> Result<u64> {
+        self.ready()?;
+        let Some(range) = Range::named(short) else { return Ok(0) };
+        let sql = "delete from doorward_sessions where handle between ? and ?";
+        self.pool.change(WRITE, sql, vec![param(&range.first), param(&range.last)]).await
+    }
+
+    async fn end_sessions_of(&self, user: &UserId) -> Result<u64> {
+        self.ready()?;
+        let sql = "delete from doorward_sessions where user_id = ?";
+        self.pool.change(WRITE, sql, vec![param(user.as_str())]).await
+    }
+
+    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
+        self.ready()?;
+        let mut params: Vec<Value> = user.map(|id| param(id.as_str())).into_iter().collect();
+        params.push(param(limit));
+        let which = if user.is_some() { "where s.user_id = ? " } else { "" };
+        let newest = "order by s.created_at desc, s.handle desc limit ?";
+        let sql = format!("select {SESSION} from doorward_sessions s {which}{newest}");
+        self.pool.rows(READ, &sql, params).await?.iter().map(session).collect()
+    }
+
+    async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
+        self.ready()?;
+        let expired = "delete from doorward_sessions where expires_at < ? order by expires_at limit ?";
+        let expired = self.pool.change(WRITE, expired, vec![param(now.unix()), param(limit)]).await?;
+        let rest = u64::from(limit).saturating_sub(expired);
+        let idle = "delete from doorward_sessions where last_seen_at < ? order by last_seen_at limit ?";
+        let idle = self.pool.change(WRITE, idle, vec![param(idle_since.unix()), param(rest)]).await?;
+        Ok(expired + idle)
+    }
+}
+
+/// The statement that asks for `size` handles: three lookups by key for each.
+fn lookup(ready: &Ready, size: usize) -> String {
+    let (join, marks) = (join_users(&ready.adopted, "i.user_id"), vec!["?"; size].join(", "));
+    format!(
+        "select {SESSION}, {USER} from doorward_sessions s join doorward_identities i on i.user_id = s.user_id {join} \
+         where s.handle in ({marks})"
+    )
+}

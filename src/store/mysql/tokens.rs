@@ -1,0 +1,74 @@
+//! Credentials of programs.
+
+use async_trait::async_trait;
+use mysql_async::Value;
+
+use crate::clock::Timestamp;
+use crate::credential::Hashed;
+use crate::model::{Token, User, UserId};
+use crate::store::mysql::adopt::join_users;
+use crate::store::mysql::rows::{TOKEN, USER, token, user};
+use crate::store::mysql::{Mysql, READ, VISITOR, WRITE, param};
+use crate::store::short::Range;
+use crate::store::{Result, Tokens};
+
+#[async_trait]
+impl Tokens for Mysql {
+    async fn create_token(&self, token: &Token) -> Result<()> {
+        self.ready()?;
+        // A hash that stands there already is this very token, kept before the connection died.
+        let sql = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, last_used_at) \
+                   values (?, ?, ?, ?, ?, ?, ?) on duplicate key update hash = hash";
+        let params = vec![
+            param(token.hash.as_bytes()),
+            param(token.user_id.as_str()),
+            param(token.name.as_str()),
+            param(token.last_four.as_str()),
+            param(token.created_at.unix()),
+            param(token.expires_at.unix()),
+            param(token.last_used_at.map(Timestamp::unix)),
+        ];
+        self.pool.change(WRITE, sql, params).await.map(drop)
+    }
+
+    async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
+        let join = join_users(&self.ready()?.adopted, "i.user_id");
+        let sql = format!(
+            "select {TOKEN}, {USER} from doorward_tokens t join doorward_identities i on i.user_id = t.user_id {join} \
+             where t.hash = ?"
+        );
+        let rows = self.pool.rows(VISITOR, &sql, vec![param(hash.as_bytes())]).await?;
+        rows.first().map(|row| Ok((token(row)?, user(row, 7)?))).transpose()
+    }
+
+    async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()> {
+        self.ready()?;
+        let sql = "update doorward_tokens set last_used_at = ? \
+                   where hash = ? and (last_used_at is null or last_used_at < ?)";
+        let params = vec![param(now.unix()), param(hash.as_bytes()), param(used_before.unix())];
+        self.pool.change(WRITE, sql, params).await.map(drop)
+    }
+
+    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
+        self.ready()?;
+        let mut params: Vec<Value> = user.map(|id| param(id.as_str())).into_iter().collect();
+        params.push(param(limit));
+        let which = if user.is_some() { "where t.user_id = ? " } else { "" };
+        let newest = "order by t.created_at desc, t.hash desc limit ?";
+        let sql = format!("select {TOKEN} from doorward_tokens t {which}{newest}");
+        self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
+    }
+
+    async fn revoke_tokens_named(&self, short: &str) -> Result<u64> {
+        self.ready()?;
+        let Some(range) = Range::named(short) else { return Ok(0) };
+        let sql = "delete from doorward_tokens where hash between ? and ?";
+        self.pool.change(WRITE, sql, vec![param(&range.first), param(&range.last)]).await
+    }
+
+    async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {
+        self.ready()?;
+        let sql = "delete from doorward_tokens where expires_at < ? order by expires_at limit ?";
+        self.pool.change(WRITE, sql, vec![param(now.unix()), param(limit)]).await
+    }
+}
