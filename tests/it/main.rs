@@ -4,8 +4,14 @@
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
 mod access;
+mod api_me;
+mod binary;
+mod browser_story;
 mod demo;
+mod every_door;
 mod house_rules;
+mod independent;
+mod login;
 mod login_begin;
 mod login_bounds;
 mod login_finish;
@@ -14,10 +20,13 @@ mod login_identity;
 mod login_keys;
 mod login_log;
 mod login_return_to;
+mod logout;
 mod markup;
 mod names;
 mod operator;
 mod pages;
+mod readme;
+mod sessions;
 
 // The harness.
 mod site;

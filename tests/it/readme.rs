@@ -1,0 +1,84 @@
+//! The README's own lines, run as they are written; only the port and the place of the binary differ.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::site::binary::{self, Binary};
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
+}
+
+/// The lines of all fenced blocks in `language`, without the indentation of a list they may stand in.
+fn blocks(language: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut block: Option<Vec<String>> = None;
+    for line in readme().lines() {
+        match (line.trim().strip_prefix("```"), &mut block) {
+            (Some(opened), None) if opened == language => block = Some(Vec::new()),
+            (Some(_), None) => block = Some(vec!["(another language)".to_owned()]),
+            (Some(_), Some(_)) => found.extend(block.take()),
+            (None, Some(lines)) => lines.push(line.trim().to_owned()),
+            (None, None) => {}
+        }
+    }
+    found.retain(|lines| lines.first().is_none_or(|line| line != "(another language)"));
+    found
+}
+
+#[test]
+fn every_command_of_ours_in_the_readme_is_understood() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tried = 0;
+    for line in blocks("sh").concat() {
+        let line = line.split(" #").next().unwrap_or_default().trim().to_owned();
+        let ours = line.strip_prefix("doorward ").or_else(|| line.strip_prefix("cargo run --release -- "));
+        let Some(arguments) = ours else { continue };
+        // Everything before --help is parsed as it would be, and nothing is done.
+        let ran = binary::run(binary::command(folder.path()).args(arguments.split_whitespace()).arg("--help"));
+        assert_eq!(ran.code, 0, "{line}: {ran:#?}");
+        tried += 1;
+    }
+    assert!(tried >= 2, "the README names {tried} commands: is it read rightly?");
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_fine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("google-secret");
+    fs::write(&secret, "GOCSPX-readme\n").expect("a secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let block = blocks("toml").into_iter().next().expect("the README shows a configuration");
+    assert!(block.iter().filter(|line| !line.is_empty()).count() <= 7, "it promises to be short: {block:#?}");
+    fs::write(folder.path().join("config.toml"), block.join("\n")).expect("a configuration");
+    let arguments = ["--config", "config.toml", "config", "check"];
+    let ran = binary::run(binary::command(folder.path()).args(arguments));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[test]
+fn the_curl_lines_in_the_readme_get_what_they_say() {
+    let site = Binary::serve(binary::PROVIDER_AWAY);
+    let curl: Vec<_> = blocks("sh").concat().into_iter().filter(|line| line.starts_with("curl ")).collect();
+    assert!(!curl.is_empty(), "the README shows no curl line");
+    for line in curl {
+        let (command, _) = line.split_once(" #").expect("a comment says what comes back");
+        let command = command.replace("http://localhost:3000", &site.public_url);
+        let ran = binary::run(Command::new("sh").arg("-c").arg(format!("{command} --silent --show-error")));
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        // The token of the README is a placeholder: nobody is known by it.
+        assert!(ran.stdout.starts_with("HTTP/1.1 401 "), "{command}: {ran:#?}");
+    }
+}
+
+#[test]
+fn the_test_command_of_the_readme_is_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(blocks("sh").concat().iter().any(|line| line == "./tests/run"), "the README names its test command");
+    for script in ["tests/run", ".ci/run"] {
+        let mode = fs::metadata(top.join(script)).expect(script).permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} cannot be run");
+    }
+}
