@@ -25,18 +25,12 @@ pub struct Opened {
     pub sessions: Sessions,
     /// Their programs.
     pub tokens: Tokens,
-    /// Below all three.
-    pub store: SharedStore,
+    store: SharedStore,
 }
 
 /// Reads the configuration and opens its database, made ready for this version.
 pub async fn open(context: &Context) -> Result<Opened, Failure> {
-    open_of(context.config()?).await
-}
-
-/// Opens the database of `config`, made ready for this version.
-pub async fn open_of(config: Config) -> Result<Opened, Failure> {
-    let store = store_of(&config);
+    let (config, store) = unprepared(context)?;
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
     if let Err(error) = store.prepare(issuer).await {
         store.close().await;
@@ -53,12 +47,8 @@ pub async fn open_of(config: Config) -> Result<Opened, Failure> {
 /// Reads the configuration and opens its database as it is.
 pub fn unprepared(context: &Context) -> Result<(Config, SharedStore), Failure> {
     let config = context.config()?;
-    let store = store_of(&config);
+    let store = store::open(&config.database, Names::from_system(), Arc::new(SystemClock));
     Ok((config, store))
-}
-
-fn store_of(config: &Config) -> SharedStore {
-    store::open(&config.database, Names::from_system(), Arc::new(SystemClock))
 }
 
 impl Opened {

@@ -82,7 +82,9 @@ pub fn challenge(fault: &Fault) -> Option<&'static str> {
 pub fn failure(error: Error, app: &App, visit: &Visit) -> Response {
     let Error { fault, cookies } = error;
     log(&fault, visit);
-    let html = if visit.wants_page { error_page(&fault, app, visit).ok() } else { None };
+    // Whoever fetches ahead or in the background reads no page, whatever it accepts.
+    let wants_page = visit.wants_page && !matches!(fault, Fault::NotANavigation);
+    let html = if wants_page { error_page(&fault, app, visit).ok() } else { None };
     let mut response = match html {
         Some(html) => page(html),
         None => problem_json(&fault, app, visit),

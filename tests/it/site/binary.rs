@@ -43,15 +43,20 @@ impl Binary {
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");
         fs::write(folder.path().join("config.toml"), config).expect("the configuration");
         let program = Program::start(command(folder.path()).arg("--config").arg("config.toml"));
-        let binary = Self { public_url, program, folder };
+        let mut binary = Self { public_url, program, folder };
         binary.wait_until_listening(port);
         binary
     }
 
-    fn wait_until_listening(&self, port: u16) {
+    fn wait_until_listening(&mut self, port: u16) {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < deadline, "nobody listens:\n{}", self.program.said());
+            let ended = self.program.has_ended();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "nobody listens ({ended:?}):\n{}",
+                self.program.said()
+            );
             thread::sleep(PAUSE);
         }
     }

@@ -131,11 +131,6 @@ impl Browser {
         element.click().await.unwrap_or_else(|error| panic!("{words:?} cannot be clicked: {error}"));
     }
 
-    /// How many elements match the CSS selector.
-    pub async fn count(&self, selector: &str) -> usize {
-        self.driver.find_all(By::Css(selector)).await.expect("a selector").len()
-    }
-
     /// What a script on the page evaluates to.
     pub async fn evaluate(&self, script: &str) -> serde_json::Value {
         let result = self.driver.execute(format!("return {script}"), Vec::new()).await;

@@ -7,13 +7,8 @@ use std::time::{Duration, Instant};
 
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
-use doorward::config::access::Access;
-use doorward::config::apps::Apps;
-use doorward::config::log::Log;
-use doorward::config::pages::Pages;
 use doorward::config::public_url::PublicUrl;
 use doorward::config::server::{Listen, Server};
-use doorward::config::sessions::Sessions as Limits;
 use doorward::model::UserId;
 use doorward::names::Names;
 use doorward::random::{OsRandom, Random};
@@ -86,16 +81,12 @@ impl Site {
             server,
             provider: Some(provider.config()),
             database: database.config(through),
-            sessions: Limits::default(),
-            apps: Apps::default(),
-            access: Access::default(),
-            pages: Pages::default(),
-            log: Log::default(),
+            ..Config::default()
         };
         change(&mut config);
         let app = compose(&config, Arc::clone(&clock), names);
         app.store.prepare(Some(provider.issuer())).await.expect("a fresh database can be made ready");
-        let running = server::start(Arc::clone(&app), listeners, config.server.max_connections);
+        let running = server::start(Arc::clone(&app), listeners, None, config.server.max_connections);
         Self { url: config.public_url.to_string(), clock, provider, database, app, config, _running: running }
     }
 
@@ -106,7 +97,7 @@ impl Site {
         let port = listeners[0].address().expect("an address").port();
         let app = compose(&self.config, Arc::clone(&self.clock), names);
         app.store.prepare(Some(self.provider.issuer())).await.expect("the database is ready");
-        let running = server::start(Arc::clone(&app), listeners, self.config.server.max_connections);
+        let running = server::start(Arc::clone(&app), listeners, None, self.config.server.max_connections);
         Self {
             url: format!("http://localhost:{port}"),
             clock: Arc::clone(&self.clock),
@@ -214,27 +205,18 @@ impl Site {
         }
     }
 
-    /// Sends bytes as they are and reads the answer's status line and all that follows, until the connection ends.
-    pub async fn raw(&self, bytes: &[u8]) -> RawAnswer {
+    /// Sends bytes as they are on a connection of their own; the status of what comes back.
+    pub async fn raw(&self, bytes: &[u8]) -> u16 {
         let authority = self.url.trim_start_matches("http://");
         let address = authority.to_socket_addrs().expect("localhost").next().expect("an address");
         let mut stream = TcpStream::connect(address).await.expect("it listens");
         stream.write_all(bytes).await.expect("it reads");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("it answers");
-        let text = String::from_utf8_lossy(&answer).into_owned();
+        let text = String::from_utf8_lossy(&answer);
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-        RawAnswer { status: status.unwrap_or_else(|| panic!("no status in {text:?}")), text }
+        status.unwrap_or_else(|| panic!("no status in {text:?}"))
     }
-}
-
-/// What came back on a raw connection.
-#[derive(Debug)]
-pub struct RawAnswer {
-    /// The status line's number.
-    pub status: u16,
-    /// Everything, head and body.
-    pub text: String,
 }
 
 fn anywhere() -> Listen {
