@@ -1,11 +1,14 @@
-//! `doorward healthcheck`: asks the running server whether it is alive, where it listens, by plain HTTP. For containers,
-//! which have no other program to ask with.
+//! `doorward healthcheck`: asks the running server whether it is alive, where it listens, in the way it is served there. For
+//! containers, which have no other program to ask with.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -13,6 +16,7 @@ use crate::cli::output::talk;
 use crate::config::Config;
 use crate::config::server::Listen;
 use crate::names::Names;
+use crate::server::tls;
 use crate::web::paths;
 
 /// How long the answer may take.
@@ -50,7 +54,7 @@ async fn ask(config: &Config) -> io::Result<String> {
                 // Whoever listens on every address can be asked on this machine's own.
                 let address = if address.is_unspecified() { loopback(address) } else { address };
                 match TcpStream::connect((address, *port)).await {
-                    Ok(stream) => return status(stream, &path).await,
+                    Ok(stream) => return over_tls_or_not(stream, config, &path).await,
                     Err(error) => last = error,
                 }
             }
@@ -61,6 +65,15 @@ async fn ask(config: &Config) -> io::Result<String> {
         #[cfg(not(unix))]
         Listen::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
     }
+}
+
+async fn over_tls_or_not(stream: TcpStream, config: &Config, path: &str) -> io::Result<String> {
+    let own = tls::own_certificate(config).map_err(io::Error::other)?;
+    let Some(own) = own else { return status(stream, path).await };
+    let connector = TlsConnector::from(Arc::new(tls::client_for(own)));
+    // The name is not what is compared: it is the very certificate.
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    status(connector.connect(name, stream).await?, path).await
 }
 
 fn loopback(unspecified: std::net::IpAddr) -> std::net::IpAddr {

@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 use crate::access::Access;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::output::talk;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::server::{Listen, Tls};
@@ -59,11 +58,8 @@ pub async fn start(
 ) -> Result<(Arc<App>, Running), Failure> {
     let certificate = tls::certificate(config, &*clock).map_err(|error| Failure::configuration(error.to_string()))?;
     if let (Some(certificate), Tls::SelfSigned(file)) = (&certificate, &config.server.tls) {
-        talk(&format!(
-            "The certificate is self-signed, kept in {}; its SHA-256 fingerprint, for when the browser asks:\n  {}",
-            file.display(),
-            certificate.fingerprint
-        ));
+        let (file, fingerprint) = (file.display(), certificate.fingerprint.as_str());
+        tracing::info!(%file, fingerprint, "the certificate is self-signed: compare its SHA-256 when the browser asks");
     }
     let names = Names::from_system();
     let store = store::open(&config.database, names.clone(), Arc::clone(&clock));
@@ -94,19 +90,18 @@ fn not_listening(config: &Config, error: &ListenError) -> Failure {
     }
 }
 
-/// Says where it is and what an operator must know now. On standard error, as everything that is no data.
+/// Says where it is and what an operator must know now.
 fn announce(config: &Config, running: &Running) {
     let public_url = &config.public_url;
-    let listening: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
-    talk(&format!("Doorward is at {public_url}{}", if public_url.path().is_empty() { "/" } else { "" }));
-    tracing::info!(listening = listening.join(", "), "ready for connections");
+    if Access::new(config.access.clone()).is_open() {
+        tracing::info!("everyone with a verified email may sign in; [access] narrows that");
+    }
     if let Some(provider) = &config.provider {
         let redirect_uri = public_url.join(paths::CALLBACK);
-        talk(&format!("{} must know this redirect URI, letter for letter: {redirect_uri}", provider.label));
+        tracing::info!(redirect_uri, "{} must know this redirect URI, letter for letter", provider.label);
     }
-    if Access::new(config.access.clone()).is_open() {
-        talk("Everyone with a verified email may sign in; [access] narrows that.");
-    }
+    let listening: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    tracing::info!(listening = listening.join(", "), "Doorward is at {}", public_url.join(paths::HOME));
 }
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, KeyPair};
-use rustls::ServerConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -81,14 +83,71 @@ pub fn certificate(config: &Config, clock: &dyn Clock) -> Result<Option<Certific
     }
 }
 
+/// The certificate that a server of `config` shows first; `None` where it speaks plain http.
+pub fn own_certificate(config: &Config) -> Result<Option<CertificateDer<'static>>, TlsError> {
+    let file = match &config.server.tls {
+        Tls::Off => return Ok(None),
+        Tls::Files { cert, .. } | Tls::SelfSigned(cert) => cert,
+    };
+    chain(file).map(|chain| chain.into_iter().next())
+}
+
+/// A client that believes `own` and nothing else, to ask our own server whether it is alive.
+pub fn client_for(own: CertificateDer<'static>) -> ClientConfig {
+    let verifier = Arc::new(OnlyThis { own, provider: Arc::new(rustls::crypto::ring::default_provider()) });
+    ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+}
+
+/// Compares certificates byte by byte: no authority, name or date is asked, the proof of the key is.
+#[derive(Debug)]
+struct OnlyThis {
+    own: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for OnlyThis {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if *shown == self.own {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(rustls::Error::General("the server shows another certificate than the one configured".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
 /// The certificate chain in `cert` with the key in `key`, both PEM; they may be the same file.
 pub fn from_files(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(cert)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::content(cert, format!("is not PEM: {error}")))?;
-    if chain.is_empty() {
-        return Err(TlsError::content(cert, "holds no certificate (a line -----BEGIN CERTIFICATE-----)"));
-    }
+    let chain = chain(cert)?;
     let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::content(key, "holds no private key (a line -----BEGIN PRIVATE KEY-----)"),
         other => TlsError::content(key, format!("is not PEM: {other}")),
@@ -118,6 +177,16 @@ pub fn self_signed(host: &str, file: &Path, clock: &dyn Clock) -> Result<Certifi
         write_private(file, &make(host, now)?).map_err(|source| TlsError::File { path: file.to_owned(), source })?;
     }
     from_files(file, file)
+}
+
+fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(file)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::content(file, format!("is not PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(TlsError::content(file, "holds no certificate (a line -----BEGIN CERTIFICATE-----)"));
+    }
+    Ok(chain)
 }
 
 fn make(host: &str, now: Timestamp) -> Result<String, TlsError> {

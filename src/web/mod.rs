@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use poem::endpoint::BoxEndpoint;
 use poem::error::ReadBodyError;
@@ -99,7 +100,9 @@ impl FrontDoor {
     }
 
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
-        let behind_tls_proxy = visit.is_behind_proxy && self.app.public_url.is_https();
+        // Where the connection itself is encrypted, nobody stands between the browser and us.
+        let is_plain = *request.scheme() == Scheme::HTTP;
+        let behind_tls_proxy = visit.is_behind_proxy && is_plain && self.app.public_url.is_https();
         let ours = self.app.public_url.authority();
         host::is_elsewhere(request.headers(), request.uri().authority(), &ours, behind_tls_proxy)
     }
