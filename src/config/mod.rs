@@ -173,9 +173,7 @@ fn warn_of_exposure(file: Option<&Path>, entries: &[Entry], notes: &mut Notes) {
             && entry.place.layer == Layer::File
             && (entry.key != "database.url" || database_url::masked(text) != text)
     };
-    if let Some(path) = file.filter(|path| secret::is_world_readable(path)) {
-        if entries.iter().any(is_secret) {
-            notes.warn(secret::exposed(path));
-        }
+    if let Some(path) = file.filter(|path| entries.iter().any(is_secret) && secret::is_world_readable(path)) {
+        notes.warn(secret::exposed(path));
     }
 }

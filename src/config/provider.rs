@@ -140,10 +140,8 @@ fn client(reader: &mut Reader, provider: &mut Provider, public_url: &PublicUrl) 
             None
         }
     };
-    if let Some((key, found)) = &client_secret {
-        if found.reveal().trim().is_empty() {
-            reader.refuse(key, Wrong::new("is empty", "copy the secret from the provider's console"));
-        }
+    if let Some((key, _)) = client_secret.as_ref().filter(|(_, found)| found.reveal().trim().is_empty()) {
+        reader.refuse(key, Wrong::new("is empty", "copy the secret from the provider's console"));
     }
     let is_googles = |id: &str| id.ends_with(".apps.googleusercontent.com");
     if provider.issuer == GOOGLE_ISSUER && client_id.as_deref().is_some_and(|id| !is_googles(id)) {
