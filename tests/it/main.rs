@@ -4,6 +4,7 @@
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
 mod access;
+mod adoption;
 mod api_me;
 mod binary;
 mod browser_story;
@@ -26,11 +27,13 @@ mod login_log;
 mod login_return_to;
 mod logout;
 mod markup;
+mod migrations;
 mod names;
 mod operator;
 mod pages;
 mod readme;
 mod sessions;
+mod store;
 
 // The harness.
 mod site;

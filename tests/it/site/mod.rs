@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod browser;
+pub mod databases;
 pub mod desk;
 pub mod independent;
 pub mod instance;

@@ -1,0 +1,227 @@
+//! Databases for tests, each its own: a file of SQLite, or a fresh database on MariaDB or MySQL. What the site's own
+//! programs would do to it is done over a connection of its own, not through the store.
+//!
+//! The servers are set to be as careless as servers are: no strict mode, a time zone with half an hour in it.
+
+use std::env;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use doorward::clock::Clock;
+use doorward::config::database::{Database as Config, Mysql, Place, Tls};
+use doorward::config::secret::Secret;
+use doorward::names::Names;
+use doorward::store::{self, SharedStore};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
+use tempfile::TempDir;
+
+use crate::site::tiers::Tier;
+
+/// Whose words are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    MariaDb,
+    MySql,
+}
+
+/// A database of a test's own; it ends with the value.
+pub struct Database {
+    pub kind: Kind,
+    pub config: Config,
+    server: Option<Opts>,
+    _folder: Option<TempDir>,
+}
+
+/// A row as the texts in it.
+pub type Row = Vec<Option<String>>;
+
+impl Database {
+    /// A file that is not there yet, in a folder of its own.
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::Sqlite(folder.path().join("doorward.db"));
+        let config = Config { place, users_table: "users".to_owned() };
+        Self { kind: Kind::Sqlite, config, server: None, _folder: Some(folder) }
+    }
+
+    /// A fresh database on MariaDB. `None`: there is none here, which was said aloud.
+    pub async fn mariadb() -> Option<Self> {
+        let url = mariadb_url()?;
+        Some(Self::on_server(Kind::MariaDb, &url).await)
+    }
+
+    /// A fresh database on MySQL. `None`: there is none here, which was said aloud.
+    pub async fn mysql() -> Option<Self> {
+        let url = Tier::MySql.here()?;
+        Some(Self::on_server(Kind::MySql, &url).await)
+    }
+
+    async fn on_server(kind: Kind, url: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let name = format!("doorward_{}_{number}", std::process::id());
+        let opts = Opts::from_url(url).expect("a URL that the harness made");
+        let server: Opts = OptsBuilder::from_opts(opts).db_name(None::<String>).prefer_socket(false).into();
+        let mut conn = Conn::new(server.clone()).await.expect("the server that the harness started");
+        conn.query_drop("set global sql_mode = ''").await.expect("the right to set it");
+        conn.query_drop("set global time_zone = '+05:30'").await.expect("the right to set it");
+        conn.query_drop(format!("drop database if exists {name}")).await.expect("the right to drop");
+        conn.query_drop(format!("create database {name}")).await.expect("the right to create");
+        let place = Place::Mysql(Mysql {
+            host: server.ip_or_hostname().to_owned(),
+            port: server.tcp_port(),
+            user: server.user().unwrap_or_default().to_owned(),
+            password: Secret::new(server.pass().unwrap_or_default()),
+            name,
+            tls: Tls::Off,
+            max_connections: 8,
+        });
+        let config = Config { place, users_table: "users".to_owned() };
+        Self { kind, config, server: Some(server), _folder: None }
+    }
+
+    /// A store on this database, not made ready yet.
+    pub fn store(&self, clock: Arc<dyn Clock>) -> SharedStore {
+        store::open(&self.config, Names::from_system(), clock)
+    }
+
+    /// The server's place, to be reached by another way.
+    pub fn place(&self) -> Mysql {
+        match &self.config.place {
+            Place::Mysql(place) => place.clone(),
+            Place::Sqlite(_) => panic!("a file has no address"),
+        }
+    }
+
+    /// Runs statements as the site's own program would, with whatever the server's defaults are.
+    pub async fn run(&self, statements: &[&str]) {
+        for statement in statements {
+            self.rows(statement).await;
+        }
+    }
+
+    /// The rows that a statement gives to the site's own program.
+    pub async fn rows(&self, statement: &str) -> Vec<Row> {
+        self.try_rows(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    /// The rows, or what the database says against the statement.
+    pub async fn try_rows(&self, statement: &str) -> Result<Vec<Row>, String> {
+        match &self.config.place {
+            Place::Sqlite(path) => {
+                let conn = rusqlite::Connection::open(path).map_err(|error| error.to_string())?;
+                conn.busy_timeout(Duration::from_secs(5)).map_err(|error| error.to_string())?;
+                sqlite_rows(&conn, statement).map_err(|error| error.to_string())
+            }
+            Place::Mysql(place) => {
+                let server = self.server.clone().expect("a database on a server");
+                let opts = OptsBuilder::from_opts(server).db_name(Some(place.name.clone()));
+                let mut conn = Conn::new(opts).await.map_err(|error| error.to_string())?;
+                let rows: Vec<mysql_async::Row> = conn.query(statement).await.map_err(|error| error.to_string())?;
+                let text = |row: &mysql_async::Row, place| match row.as_ref(place) {
+                    Some(mysql_async::Value::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
+                    _ => None,
+                };
+                Ok(rows.iter().map(|row| (0..row.len()).map(|place| text(row, place)).collect()).collect())
+            }
+        }
+    }
+
+    /// The one value that a statement gives, empty where it is null.
+    pub async fn value(&self, statement: &str) -> String {
+        let rows = self.rows(statement).await;
+        rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default()
+    }
+}
+
+fn sqlite_rows(conn: &rusqlite::Connection, statement: &str) -> rusqlite::Result<Vec<Row>> {
+    use rusqlite::types::ValueRef;
+    let mut statement = conn.prepare(statement)?;
+    let columns = statement.column_count();
+    let text = |value: ValueRef<'_>| match value {
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Real(_) | ValueRef::Null => None,
+    };
+    if columns == 0 {
+        statement.execute([])?;
+        return Ok(Vec::new());
+    }
+    let rows = statement.query_map([], |row| (0..columns).map(|place| row.get_ref(place).map(text)).collect())?;
+    rows.collect()
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (Some(server), Place::Mysql(place)) = (self.server.take(), &self.config.place) else { return };
+        let drop_it = format!("drop database if exists {}", place.name);
+        // A runtime of its own: the test's may be ending.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let dropped = async { Conn::new(server).await?.query_drop(drop_it).await };
+                // A test may have left its server in no state to answer.
+                let _ = tokio::time::timeout(Duration::from_secs(5), dropped).await;
+            });
+        });
+        let _ = dropping.join();
+    }
+}
+
+/// MariaDB as `tests/run` started it, or else a server of this process.
+#[expect(clippy::disallowed_methods, reason = "tiers are turned on by the environment")]
+fn mariadb_url() -> Option<String> {
+    static PRIVATE: OnceLock<Option<String>> = OnceLock::new();
+    if env::var(Tier::MariaDb.variable()).is_ok_and(|url| !url.is_empty()) {
+        return Tier::MariaDb.here();
+    }
+    PRIVATE.get_or_init(private_mariadb).clone().or_else(|| Tier::MariaDb.here())
+}
+
+/// A server that dies with this process, however that ends. `None`: MariaDB is not installed.
+fn private_mariadb() -> Option<String> {
+    static FOLDER: Mutex<Option<TempDir>> = Mutex::new(None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, socket) = (folder.path().join("data"), folder.path().join("socket"));
+    let data = format!("--datadir={}", data.display());
+    // Both refuse to run as root unless told to; elsewhere the option would be refused.
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let user: &[&str] = if is_root { &["--user=root"] } else { &[] };
+    let made = Command::new("mariadb-install-db")
+        .args(["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"])
+        .args(user)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
+    let mut server = Command::new("setpriv");
+    server
+        .args(["--pdeathsig", "KILL", "mariadbd", "--no-defaults", &data, "--bind-address=127.0.0.1"])
+        .args([format!("--port={port}"), format!("--socket={}", socket.display())])
+        .args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--max-connections=400"])
+        .args(user)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // The signal comes when the thread that started the server ends: this one ends with the process.
+    std::thread::spawn(move || {
+        let _server = server.spawn().expect("setpriv and mariadbd beside mariadb-install-db");
+        loop {
+            std::thread::park();
+        }
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "mariadbd did not come up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    *FOLDER.lock().expect("nobody panicked with it") = Some(folder);
+    Some(format!("mysql://root:@127.0.0.1:{port}/mysql"))
+}
