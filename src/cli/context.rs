@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
-use crate::cli::output::talk;
 use crate::config::sources::Sources;
 use crate::config::{self, Config, Loaded};
 
@@ -62,18 +61,10 @@ impl Context {
         Ok(config::load(&self.sources())?)
     }
 
-    /// The configuration, after what there is to say about it was said on standard error. A provider may be missing.
-    pub fn load_and_warn(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load()?;
-        for warning in &loaded.warnings {
-            talk(&format!("warning: {warning}"));
-        }
-        Ok(loaded)
-    }
-
-    /// As [`Self::load_and_warn`], for commands that need no more than the configuration.
+    /// The configuration alone, for commands that are typed many times a day: what there is to say about it is said
+    /// by `serve` and `config`. A provider may be missing.
     pub fn config(&self) -> Result<Config, Failure> {
-        Ok(self.load_and_warn()?.config)
+        Ok(self.load()?.config)
     }
 
     /// The configuration of a site that people can sign in to: as [`Self::load`], and there is a provider.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::problem::{Wrong, quoted};
 use crate::config::reader::Reader;
+use crate::config::secret;
 
 /// `[server]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +103,12 @@ fn tls(reader: &mut Reader) -> Tls {
     let (cert, key) = (reader.path("server.cert"), reader.path("server.key"));
     match (word, cert, key) {
         (Some(true), None, None) => Tls::SelfSigned(reader.resolved("server.tls", SELF_SIGNED.as_ref())),
-        (None, Some(cert), Some(key)) => Tls::Files { cert, key },
+        (None, Some(cert), Some(key)) => {
+            if secret::is_world_readable(&key) {
+                reader.notes.warn(secret::exposed(&key));
+            }
+            Tls::Files { cert, key }
+        }
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
             let what = "is set beside a certificate of your own";
             reader.refuse("server.tls", Wrong::new(what, "keep server.cert and server.key, or keep server.tls"));

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use doorward::config::database::{Mysql, Place, Tls};
+use doorward::config::database::{self, Mysql, Place};
 use doorward::config::problem::{Problem, Problems};
 use doorward::config::secret::Secret;
-use doorward::config::server::{Listen, TrustedProxy};
+use doorward::config::server::{Listen, Tls, TrustedProxy};
 use doorward::config::sources::{Flag, Sources};
 use doorward::config::{self, Config, Loaded, show};
 use tempfile::TempDir;
@@ -315,7 +315,7 @@ fn a_database_can_be_said_in_one_line() {
         user: "ro@ot".to_owned(),
         password: Secret::new("p/s#:@s"),
         name: "my site".to_owned(),
-        tls: Tls::Auto,
+        tls: database::Tls::Auto,
         max_connections: 16,
     };
     assert_eq!(mysql(&found), &expected);
@@ -346,7 +346,7 @@ fn a_database_in_parts_takes_an_empty_password_and_asks_for_what_is_missing() {
     let config = said.config();
     assert_eq!(mysql(&config).host, "localhost");
     assert_eq!(mysql(&config).password, Secret::new(""));
-    assert_eq!(mysql(&config).tls, Tls::On { ca_file: Some(said.folder.path().join("ca.pem")) });
+    assert_eq!(mysql(&config).tls, database::Tls::On { ca_file: Some(said.folder.path().join("ca.pem")) });
     assert_eq!(file("database.host = \"h\"").refused(), ["database.user", "database.name"]);
     let socket = file("[database]\nhost = \"/run/mysqld.sock\"\nuser = \"u\"\nname = \"d\"");
     assert_eq!(socket.refused(), ["database.host"]);
@@ -535,6 +535,20 @@ fn public_url_follows_the_port_where_nobody_says_it() {
     for url in ["https://example.com/auth/", "http://127.0.0.1:3000", "http://[::1]:3000"] {
         file(&format!("public_url = \"{url}\"")).config();
     }
+}
+
+#[test]
+fn our_own_tls_wants_one_certificate_and_an_https_address() {
+    let server = |text: &str| file(&format!("public_url = \"https://localhost:3000\"\n[server]\n{text}"));
+    assert_eq!(server("cert = \"c.pem\"").refused(), ["server.key"]);
+    assert_eq!(server("key = \"k.pem\"").refused(), ["server.cert"]);
+    assert_eq!(server("tls = \"self-signed\"\ncert = \"c.pem\"\nkey = \"k.pem\"").refused(), ["server.tls"]);
+    assert_eq!(server("tls = \"on\"").refused(), ["server.tls"]);
+    assert_eq!(file("public_url = \"http://localhost\"\nserver.tls = \"self-signed\"").refused(), ["public_url"]);
+    let said = server("cert = \"c.pem\"\nkey = \"k.pem\"").with("k.pem", "key");
+    let (cert, key) = (said.folder.path().join("c.pem"), said.folder.path().join("k.pem"));
+    assert_eq!(said.config().server.tls, Tls::Files { cert, key });
+    assert_eq!(file("server.tls = \"self-signed\"").config().public_url.to_string(), "https://localhost:3000");
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
     let example = example();
     let set: Vec<_> = example.lines().skip(1).take(6).collect();
     let alternatives: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(alternatives.len(), 7, "{alternatives:?}");
+    assert_eq!(alternatives.len(), 9, "{alternatives:?}");
     for alternative in alternatives {
         let replaced: &[&str] = match alternative.split(" = ").next().expect("a key") {
             "providers.google.client_secret_file" => &["client_secret"],
@@ -120,7 +120,13 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
             _ => &[],
         };
         let kept = set.iter().filter(|line| !replaced.iter().any(|word| line.contains(word)));
-        let text = kept.chain([&alternative]).copied().collect::<Vec<_>>().join("\n");
+        let together = match alternative.split(" = ").next().expect("a key") {
+            "server.cert" => "server.key = \"privkey.pem\"\npublic_url = \"https://localhost:3000\"",
+            "server.key" => "server.cert = \"fullchain.pem\"\npublic_url = \"https://localhost:3000\"",
+            _ => "",
+        };
+        let kept = kept.filter(|line| together.is_empty() || !line.starts_with("public_url"));
+        let text = kept.chain([&alternative, &together]).copied().collect::<Vec<_>>().join("\n");
         fs::write(folder.path().join("config.toml"), &text).expect("the configuration");
         let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
         let loaded = config::load(&sources).unwrap_or_else(|problems| panic!("{alternative}: {problems}"));
