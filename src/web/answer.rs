@@ -127,7 +127,8 @@ fn problem_json(fault: &Fault, app: &App, visit: &Visit) -> Response {
     Response::builder().header(CONTENT_TYPE, "application/problem+json").body(body)
 }
 
-fn log(fault: &Fault, visit: &Visit) {
+/// Notes in the log what went wrong, as loud as it deserves.
+pub fn log(fault: &Fault, visit: &Visit) {
     let (reason, request_id) = (fault.code(), visit.request_id.as_str());
     match fault.level() {
         tracing::Level::ERROR => tracing::error!(reason, request_id, "{fault}"),

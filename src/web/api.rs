@@ -117,6 +117,7 @@ impl Api {
             Visitor::Ambiguous => MeAnswer::Ambiguous(problem(&Fault::Ambiguous)),
             Visitor::Unknown(error) => {
                 let fault = Fault::Store(error);
+                answer::log(&fault, &visit);
                 MeAnswer::Unavailable(problem(&fault), fault.retry_after().unwrap_or_default())
             }
         }

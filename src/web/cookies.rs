@@ -20,8 +20,15 @@ const PENDING_MAX_AGE: Duration = Duration::from_secs(600);
 const PENDING_MOST: usize = 5;
 const PENDING_BYTES: usize = 4096;
 
-/// How many cookies of the session's very name are looked at; a neighbour may have planted one beside ours.
+/// How many pending logins of a request are looked at: more than a browser of ours ever holds.
+const PENDING_READ: usize = 20;
+
+/// How many cookies of the session's very name are tried; a neighbour may have planted one beside ours. What cannot be a
+/// handle does not count, so that rubbish takes nobody's place.
 const SESSIONS_TRIED: usize = 2;
+
+/// How long a handle is: 256 bits in base64url.
+const HANDLE_LENGTH: usize = 43;
 
 /// The names and attributes of our cookies.
 #[derive(Clone, Debug)]
@@ -51,8 +58,7 @@ impl Cookies {
     pub fn sessions(&self, headers: &HeaderMap) -> Vec<Plain> {
         pairs(headers)
             .filter(|(name, _)| *name == self.session.as_bytes())
-            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
-            .filter(|value| !value.is_empty())
+            .filter_map(|(_, value)| base64url(value).filter(|value| value.len() == HANDLE_LENGTH))
             .take(SESSIONS_TRIED)
             .map(Plain::presented)
             .collect()
@@ -63,10 +69,10 @@ impl Cookies {
         let ours = |(name, value): (&[u8], &[u8])| {
             let label = name.strip_prefix(self.pending_prefix.as_bytes())?;
             let label = std::str::from_utf8(label).ok().filter(|label| is_label(label))?;
-            let value = std::str::from_utf8(value).ok()?;
+            let value = base64url(value)?;
             Some(SealedPendingLogin { label: label.to_owned(), value: value.to_owned() })
         };
-        pairs(headers).filter_map(ours).collect()
+        pairs(headers).filter_map(ours).take(PENDING_READ).collect()
     }
 
     /// Which of `pending` must go so that one more, of `next` bytes, still fits: the oldest.
@@ -109,6 +115,12 @@ impl Cookies {
         let cookie = format!("{name}={value}; Path=/{secure}; HttpOnly; SameSite=Lax{max_age}");
         HeaderValue::try_from(cookie).expect("names and values of ours are ASCII without control characters")
     }
+}
+
+/// The value, if it is made of what our values are made of.
+fn base64url(value: &[u8]) -> Option<&str> {
+    let is_ours = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    std::str::from_utf8(value).ok().filter(|_| value.iter().all(is_ours))
 }
 
 fn is_label(label: &str) -> bool {

@@ -42,6 +42,9 @@ pub enum Fault {
     /// The body did not come in time.
     #[error("the body did not come in time")]
     BodyTooSlow,
+    /// The body broke off, or was not framed as it should be (RFC 9112, section 6).
+    #[error("the body broke off")]
+    BodyBroken,
     /// The address is too long.
     #[error("the address is too long")]
     UriTooLong,
@@ -107,7 +110,7 @@ impl Fault {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSignedIn | Self::NotANavigation | Self::BadToken => StatusCode::UNAUTHORIZED,
-            Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::Ambiguous | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -135,6 +138,7 @@ impl Fault {
             Self::ForeignOrigin => "foreign_origin",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
+            Self::BodyBroken => "body_broken",
             Self::UriTooLong => "uri_too_long",
             Self::NoProvider => "no_provider",
             Self::Login(failed) => failed.error.reason(),
@@ -200,9 +204,9 @@ impl Fault {
                 "If you meant to do it, do it on this site's own page.",
                 home(),
             ),
-            Self::BodyTooLarge | Self::BodyTooSlow | Self::UriTooLong => told(
+            Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyBroken | Self::UriTooLong => told(
                 "This request cannot be taken",
-                "It is larger than anything this site needs, or it took too long to arrive.",
+                "It is larger than anything this site needs, took too long to arrive, or broke off.",
                 "Go on from the start page.",
                 home(),
             ),
@@ -308,7 +312,7 @@ fn login_told(failed: &Failed, app: &App) -> Told {
             "Use another account, or ask whoever runs the site; the number below helps them.",
             ("Use another account", other),
         ),
-        LoginError::Store(error) => Fault::Store(error.clone()).told(app),
+        LoginError::Store(error) => Told { way_on: ("Try again", again), ..Fault::Store(error.clone()).told(app) },
     }
 }
 

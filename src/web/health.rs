@@ -13,7 +13,7 @@ use crate::web::app::App;
 /// The process is alive; needs nothing.
 #[handler]
 pub fn healthz() -> Response {
-    Response::builder().content_type("text/plain; charset=utf-8").body("ok\n")
+    Response::builder().content_type("application/json").body(json!({ "status": "ok" }).to_string())
 }
 
 /// Whether people can be served. A provider that is away is degraded: whoever is signed in stays so.

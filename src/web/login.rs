@@ -35,7 +35,7 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     let query = request.uri().query().unwrap_or_default();
     let return_to = parameter(query, "rd").and_then(|rd| ReturnTo::parse(&rd, &app.return_rules));
     let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
-    if navigation::is_from_elsewhere(headers) && !(login.shows_chooser() || choose_account) {
+    if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !(login.shows_chooser() || choose_account) {
         // No link on another site signs anybody in silently.
         let login_url = app.paths.login(return_to.as_ref());
         let (provider_label, is_google) = (app.provider.label.as_str(), app.provider.is_google);
@@ -66,10 +66,17 @@ pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Visi
         return Err(Fault::NotANavigation.into());
     }
     let answer = answer(request.uri().query().unwrap_or_default()).ok_or(Fault::Ambiguous)?;
-    let previous = app.cookies.sessions(headers).into_iter().next();
+    let mut presented = app.cookies.sessions(headers).into_iter();
+    let previous = presented.next();
     let pending = app.cookies.pending(headers);
     match login.finish(answer, pending, visit.browser(headers), previous).await {
         Ok(Finished { session, return_to, spent, .. }) => {
+            // Whichever of two is the person's own: whatever was presented ends with the sign-in.
+            for other in presented {
+                if app.sessions.end(&other).await.is_err() {
+                    app.sessions.end_later(&other);
+                }
+            }
             let response = see_other(return_to.as_ref().map_or(app.home(), ReturnTo::as_str));
             let response = with_cookie(response, app.cookies.end_pending(&spent));
             Ok(with_cookie(response, app.cookies.set_session(&session)))

@@ -33,6 +33,9 @@ pub async fn log_out(request: &Request, app: Data<&Arc<App>>) -> Result<Response
 /// lead here too.
 #[handler]
 pub async fn ask(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    if app.cookies.sessions(request.headers()).is_empty() {
+        return Ok(see_other(&app.paths.to(paths::HOME)));
+    }
     if navigation::is_deliberate(request.headers()) {
         end(request, &app).await?;
         return Ok(with_cookie(see_other(&app.after_logout), app.cookies.end_session()));

@@ -31,6 +31,7 @@ use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
 
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
+use crate::web::guard::host::Between;
 use crate::web::guard::{csrf, host};
 use crate::web::visit::Visit;
 
@@ -100,11 +101,13 @@ impl FrontDoor {
     }
 
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
-        // Where the connection itself is encrypted, nobody stands between the browser and us.
         let is_plain = *request.scheme() == Scheme::HTTP;
-        let behind_tls_proxy = visit.is_behind_proxy && is_plain && self.app.public_url.is_https();
-        let ours = self.app.public_url.authority();
-        host::is_elsewhere(request.headers(), request.uri().authority(), &ours, behind_tls_proxy)
+        let between = match visit.is_behind_proxy {
+            false => Between::Nobody,
+            true if is_plain && self.app.public_url.is_https() => Between::TlsProxy,
+            true => Between::Proxy,
+        };
+        host::is_elsewhere(request.headers(), request.uri().authority(), &self.app.public_url, between)
     }
 
     /// 302 to the same door under `public_url`. Not a permanent one: the operator may change it.
@@ -151,7 +154,8 @@ async fn read_body(request: &mut Request) -> Result<(), Error> {
             Ok(())
         }
         Ok(Err(ReadBodyError::PayloadTooLarge)) => Err(Fault::BodyTooLarge.into()),
-        Ok(Err(_)) | Err(_) => Err(Fault::BodyTooSlow.into()),
+        Ok(Err(_)) => Err(Fault::BodyBroken.into()),
+        Err(_) => Err(Fault::BodyTooSlow.into()),
     }
 }
 

@@ -60,7 +60,7 @@ pub const DOORS: [Door; 12] = [
     page(LOGOUT, "GET, HEAD, POST"),
     data(ME),
     data(OPENAPI),
-    page(DOCS, "GET, HEAD"),
+    data(DOCS),
     data(HEALTHZ),
     data(READYZ),
     data(ASSETS),
@@ -72,6 +72,11 @@ pub const DOORS: [Door; 12] = [
 pub fn door(path: &str) -> Option<&'static Door> {
     let is_asset = path.strip_prefix(ASSETS).is_some_and(|rest| rest.starts_with('/'));
     DOORS.iter().find(|door| door.path == path || (is_asset && door.path == ASSETS))
+}
+
+/// Whether `path`, which is below the path of `public_url`, lies where programs ask, be there a door or not.
+pub fn is_for_programs(path: &str) -> bool {
+    path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The methods that change nothing (RFC 9110, section 9.2.1).

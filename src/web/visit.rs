@@ -8,7 +8,7 @@ use crate::model::Browser;
 use crate::web::app::App;
 use crate::web::guard::client_address::{self, Peer};
 use crate::web::guard::navigation;
-use crate::web::paths::API;
+use crate::web::paths;
 
 /// One request, as far as every answer needs to know it.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Visit {
     pub fn of(app: &App, request: &Request) -> Self {
         let peer = peer(request.remote_addr());
         let path = request.uri().path().to_owned();
-        let is_api = app.paths.below(&path).is_some_and(|path| path.starts_with(API));
+        let is_api = app.paths.below(&path).is_some_and(paths::is_for_programs);
         Self {
             request_id: app.request_id(),
             address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),

@@ -3,7 +3,7 @@
 //! `X-Forwarded-For` grows to the right, so it is read from the right and only as far as the proxies are ours. What
 //! stands further left was written by strangers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -35,15 +35,24 @@ pub fn client_address(peer: Peer, headers: &HeaderMap, trusted: &[TrustedProxy])
         Peer::Unix => None,
     };
     if is_trusted(peer, trusted) {
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-            client = Some(address.to_canonical());
+        let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(|line| line.as_bytes()).collect();
+        // Bytes, not text: whoever writes rubbish to the left must not hide what our proxy wrote to the right of it.
+        for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+            let Some(address) = address(hop) else { break };
+            client = Some(address);
             if !is_trusted(Peer::Tcp(address), trusted) {
                 break;
             }
         }
     }
     client.map(|address| address.to_string()).unwrap_or_default()
+}
+
+/// An address in one of the forms that proxies write: `203.0.113.7`, `2001:db8::1`, either with a port, in brackets.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let address = bare.parse::<IpAddr>().ok().or_else(with_port)?;
+    Some(address.to_canonical())
 }

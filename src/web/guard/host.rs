@@ -5,23 +5,60 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::HOST;
 use http::uri::Authority;
+use url::Url;
+
+use crate::config::public_url::PublicUrl;
+
+/// Between the browser and us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Nobody whose word counts.
+    Nobody,
+    /// A proxy that we trust, or somebody on its machine.
+    Proxy,
+    /// The same, and it certainly is a proxy: the site is reached over TLS and this connection is plain.
+    TlsProxy,
+}
 
 /// Whether a page must be asked for elsewhere: the request names a host (`authority` of HTTP/2, or `Host`) other than
-/// `ours`. From a trusted proxy, `X-Forwarded-Host` counts instead; and a proxy that puts its own name for us there, an
-/// address or a name without a dot, changed it on the way, which says nothing about the browser.
-pub fn is_elsewhere(headers: &HeaderMap, authority: Option<&Authority>, ours: &str, behind_tls_proxy: bool) -> bool {
-    let forwarded = headers.get("x-forwarded-host").filter(|_| behind_tls_proxy).and_then(|host| host.to_str().ok());
-    if let Some(host) = forwarded {
-        return !host.eq_ignore_ascii_case(ours);
+/// that of `public_url`.
+///
+/// From a proxy, `X-Forwarded-Host` counts instead. A proxy in front of TLS may also have put its own name for us there,
+/// an address or a name without a dot: that says nothing about the browser, and a redirect would come back for ever.
+pub fn is_elsewhere(
+    headers: &HeaderMap,
+    authority: Option<&Authority>,
+    public_url: &PublicUrl,
+    between: Between,
+) -> bool {
+    let forwarded: Vec<&str> = match between {
+        Between::Nobody => Vec::new(),
+        Between::Proxy | Between::TlsProxy => headers
+            .get_all("x-forwarded-host")
+            .iter()
+            .flat_map(|host| host.to_str().unwrap_or("?").split(','))
+            .collect(),
+    };
+    if !forwarded.is_empty() {
+        // In a chain of proxies each adds what it was asked for. One of them was asked for us.
+        return !forwarded.iter().any(|host| is_ours(host.trim(), public_url));
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(host) = authority.map(Authority::as_str).or(host) else { return false };
-    let is_rewritten = behind_tls_proxy && is_local_name(host);
-    !is_rewritten && !host.eq_ignore_ascii_case(ours)
+    let is_rewritten = between == Between::TlsProxy && is_local_name(host);
+    !is_rewritten && !is_ours(host, public_url)
+}
+
+/// Whether `host` is the one of `public_url`, however it is written: capitals, the scheme's own port spelled out.
+fn is_ours(host: &str, public_url: &PublicUrl) -> bool {
+    let scheme = public_url.as_url().scheme();
+    let Ok(asked) = Url::parse(&format!("{scheme}://{host}/")) else { return false };
+    asked.host() == public_url.as_url().host() && asked.port_or_known_default() == Some(public_url.port())
 }
 
 fn is_local_name(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
     let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     is_address || !name.contains('.')
 }

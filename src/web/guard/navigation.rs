@@ -1,7 +1,7 @@
 //! What kind of request a browser makes, by its Fetch Metadata: a person going somewhere, a script, a prefetch.
 
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, REFERER};
 
 fn is(headers: &HeaderMap, name: &str, value: &str) -> bool {
     headers.get(name).is_some_and(|header| header == value)
@@ -22,9 +22,17 @@ pub fn is_navigation(headers: &HeaderMap) -> bool {
     !is_prefetch(headers) && unless("sec-fetch-mode", "navigate") && unless("sec-fetch-dest", "document")
 }
 
-/// Whether another site sent the browser here, as far as the browser says.
-pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    is(headers, "sec-fetch-site", "cross-site") || is(headers, "sec-fetch-site", "same-site")
+/// Whether another site sent the browser here, a sibling host among them. A browser too old for Fetch Metadata may still
+/// tell by its `Referer`; one that tells nothing is believed to come from nowhere.
+pub fn is_from_elsewhere(headers: &HeaderMap, origin: &str) -> bool {
+    if headers.contains_key("sec-fetch-site") {
+        return !is(headers, "sec-fetch-site", "same-origin") && !is(headers, "sec-fetch-site", "none");
+    }
+    let is_ours = |from: &[u8]| {
+        let rest = from.strip_prefix(origin.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    headers.get(REFERER).is_some_and(|from| !is_ours(from.as_bytes()))
 }
 
 /// Whether a person typed the address, or a page of ours led there: certain, not just possible.

@@ -61,9 +61,12 @@ fn content_security_policy(config: &Config) -> String {
             images.push_str(&source);
         }
     }
+    // What a site reached over TLS mentions is fetched over TLS; on this machine there may be none.
+    let is_https = config.public_url.is_https() && !config.public_url.is_loopback();
+    let upgrade = if is_https { "; upgrade-insecure-requests" } else { "" };
     // `form-action` follows redirects, so a sign-in starts by a link and no form of ours leads off the site.
     format!(
         "default-src 'none'; style-src 'self'; img-src {images}; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'"
+         object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'{upgrade}"
     )
 }

@@ -48,7 +48,8 @@ pub async fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     match (credentials.next(), credentials.next()) {
         (Some(_), Some(_)) => Visitor::Ambiguous,
-        (Some(credential), None) => by_token(app, credential.as_bytes()).await,
+        (Some(credential), None) if is_bearer(credential.as_bytes()) => by_token(app, credential.as_bytes()).await,
+        // Another scheme is for somebody else: a proxy in front that asks for a password of its own.
         _ => match session(app, headers).await {
             Ok(Some((_, _, user))) => Visitor::Known(Box::new(user), Via::Session),
             Ok(None) => Visitor::Nobody,
@@ -66,8 +67,14 @@ async fn by_token(app: &App, credential: &[u8]) -> Visitor {
     }
 }
 
-/// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110, section 11.1).
+/// Whether the scheme is `Bearer`, in any case (RFC 9110, section 11.1), with a token or without.
+fn is_bearer(credential: &[u8]) -> bool {
+    let scheme = credential.split(|byte| *byte == b' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"bearer")
+}
+
+/// The token of `Bearer TOKEN`.
 fn bearer(credential: &[u8]) -> Option<Plain> {
-    let (scheme, token) = std::str::from_utf8(credential).ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| Plain::presented(token.trim_start_matches(' ')))
+    let (_, token) = std::str::from_utf8(credential).ok()?.split_once(' ')?;
+    Some(Plain::presented(token.trim_start_matches(' ')))
 }
