@@ -10,10 +10,12 @@ use crate::web::app::App;
 /// How often debts to the store are looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often expired rows are forgotten, in units of the above. Several instances do it side by side without harm.
-const SWEEP_EVERY: u32 = 300;
+/// How often expired rows are forgotten, give or take a fifth: instances that started together need not all do it at the
+/// same moment, though it does no harm.
+const SWEEP_EVERY: Duration = Duration::from_secs(300);
+const SWEEP_SPREAD: Duration = Duration::from_secs(60);
 
-/// How often the provider is looked at, likewise: it answers from memory while that is fresh.
+/// How often the provider is looked at, in units of [`SETTLE_EVERY`]: it answers from memory while that is fresh.
 const PROVIDER_EVERY: u32 = 60;
 
 /// How long to wait before the store is tried again, at first and at the most.
@@ -22,17 +24,27 @@ const RETRY_MOST: Duration = Duration::from_secs(1);
 
 /// Works until it is dropped.
 pub async fn work(app: Arc<App>) {
+    // Side by side: a sweep of many rows must not keep a log-out waiting.
+    tokio::join!(look_after(&app), sweep_now_and_then(&app));
+}
+
+async fn look_after(app: &Arc<App>) {
     let mut ticks = tokio::time::interval(SETTLE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
         app.sessions.settle().await;
         if tick % PROVIDER_EVERY == 0 {
-            look_at_provider(&app);
+            look_at_provider(app);
         }
-        if tick % SWEEP_EVERY == SWEEP_EVERY / 2 {
-            sweep(&app).await;
-        }
+    }
+}
+
+async fn sweep_now_and_then(app: &App) {
+    loop {
+        let spread = SWEEP_SPREAD.mul_f64(2.0 * app.chance());
+        tokio::time::sleep(SWEEP_EVERY - SWEEP_SPREAD + spread).await;
+        sweep(app).await;
     }
 }
 

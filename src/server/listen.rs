@@ -1,7 +1,7 @@
 //! Where connections are taken.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,13 @@ use crate::names::Names;
 
 /// How many connections the system keeps waiting for us.
 const BACKLOG: u32 = 1024;
+
+/// How many free ports are tried where a name has several addresses.
+const FREE_PORTS_TRIED: u32 = 5;
+
+/// `EAFNOSUPPORT`: the system was started without IPv6 (errno(3)).
+#[cfg(target_os = "linux")]
+const NO_SUCH_FAMILY: i32 = 97;
 
 /// A place where connections arrive.
 #[derive(Debug)]
@@ -73,11 +80,23 @@ pub async fn bind(listen: &Listen, names: &Names) -> Result<Vec<Listener>, Liste
 
 async fn bind_tcp(host: &str, port: u16, names: &Names) -> Result<Vec<Listener>, ListenError> {
     let addresses = names.resolve(host).await.map_err(|source| ListenError::Name { host: host.to_owned(), source })?;
+    let mut tries = if port == 0 { FREE_PORTS_TRIED } else { 1 };
+    loop {
+        tries -= 1;
+        match bind_all(host, port, &addresses) {
+            // A port that is free at one address may be taken at another.
+            Err(error) if error.is_taken() && tries > 0 => {}
+            bound => return bound,
+        }
+    }
+}
+
+fn bind_all(host: &str, port: u16, addresses: &[IpAddr]) -> Result<Vec<Listener>, ListenError> {
     let mut listeners: Vec<Listener> = Vec::new();
     let mut port = port;
     let mut absent = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
     for address in addresses {
-        let address = SocketAddr::new(address, port);
+        let address = SocketAddr::new(*address, port);
         match listen_at(address) {
             Ok(listener) => {
                 port = listener.local_addr().map_or(port, |bound| bound.port());
@@ -87,7 +106,8 @@ async fn bind_tcp(host: &str, port: u16, names: &Names) -> Result<Vec<Listener>,
             Err(error) if matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported) => {
                 absent = error;
             }
-            Err(error) if error.raw_os_error() == Some(97) => absent = error,
+            #[cfg(target_os = "linux")]
+            Err(error) if error.raw_os_error() == Some(NO_SUCH_FAMILY) => absent = error,
             Err(source) => return Err(ListenError::Bind { place: address.to_string(), source }),
         }
     }

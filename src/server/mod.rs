@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use hyper_util::server::graceful::GracefulShutdown;
 use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
 use tokio::net::TcpStream;
@@ -20,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::server::connection::{Ends, Protocol};
+use crate::server::connection::{Ends, Patience, Protocol};
 use crate::server::listen::Listener;
 use crate::server::tls::Certificate;
 use crate::web::FrontDoor;
@@ -37,7 +36,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     app: Arc<App>,
     stop: watch::Sender<bool>,
-    accepting: JoinSet<GracefulShutdown>,
+    accepting: JoinSet<()>,
     chores: JoinSet<()>,
     #[cfg(unix)]
     socket_files: Vec<std::path::PathBuf>,
@@ -51,7 +50,19 @@ pub fn start(
     certificate: Option<&Certificate>,
     max_connections: usize,
 ) -> Running {
-    let door = Arc::new(FrontDoor::new(Arc::clone(&app)));
+    start_with(app, listeners, certificate, max_connections, Patience::default())
+}
+
+/// As [`start`], with another patience: for those who cannot wait for ours.
+pub fn start_with(
+    app: Arc<App>,
+    listeners: Vec<Listener>,
+    certificate: Option<&Certificate>,
+    max_connections: usize,
+    patience: Patience,
+) -> Running {
+    let door = Arc::new(FrontDoor::new(Arc::clone(&app)).waiting_for_bodies(patience.body));
+    let protocol = Protocol::new(patience);
     let (stop, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let addresses = listeners.iter().filter_map(Listener::address).collect();
@@ -60,7 +71,14 @@ pub fn start(
     let tls = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept_all(listener, Arc::clone(&door), tls.clone(), Arc::clone(&places), stopped.clone()));
+        let hall = Hall {
+            protocol: protocol.clone(),
+            door: Arc::clone(&door),
+            tls: tls.clone(),
+            places: Arc::clone(&places),
+            stopped: stopped.clone(),
+        };
+        accepting.spawn(hall.accept_all(listener));
     }
     let mut chores = JoinSet::new();
     chores.spawn(janitor::work(Arc::clone(&app)));
@@ -91,11 +109,9 @@ impl Running {
     pub async fn drain(mut self, limit: Duration) -> bool {
         self.stop.send_replace(true);
         let finish = async {
-            while let Some(connections) = self.accepting.join_next().await {
-                if let Ok(connections) = connections {
-                    connections.shutdown().await;
-                }
-            }
+            while self.accepting.join_next().await.is_some() {}
+            // Every connection holds a receiver until it has ended.
+            self.stop.closed().await;
             if let Some(login) = &self.app.login {
                 login.finished().await;
             }
@@ -111,50 +127,59 @@ impl Running {
     }
 }
 
-async fn accept_all(
-    listener: Listener,
+/// What takes connections in: one for each listener, all with the same places.
+struct Hall {
+    protocol: Protocol,
     door: Arc<FrontDoor>,
     tls: Option<TlsAcceptor>,
     places: Arc<Semaphore>,
-    mut stopped: watch::Receiver<bool>,
-) -> GracefulShutdown {
-    let protocol = Protocol::default();
-    let connections = GracefulShutdown::new();
-    let mut has_failed = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            _ = stopped.wait_for(|stopped| *stopped) => return connections,
-        };
-        match accepted {
-            Ok((stream, ends, place)) => {
-                has_failed = false;
-                let (protocol, door, watcher) = (protocol.clone(), Arc::clone(&door), connections.watcher());
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    match stream {
-                        Stream::Tcp(stream) => match tls {
-                            Some(tls) => {
-                                serve_tls(&tls, stream, ends, |io, ends| protocol.serve(io, ends, door, watcher)).await
-                            }
-                            None => protocol.serve(stream, ends, door, watcher).await,
-                        },
-                        // Whoever sits at the other end of a file needs no encryption to reach it.
-                        #[cfg(unix)]
-                        Stream::Unix(stream) => protocol.serve(stream, ends, door, watcher).await,
-                    }
-                    drop(place);
-                });
-            }
-            // The client gave up before its turn came.
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
-            Err(error) => {
-                if !std::mem::replace(&mut has_failed, true) {
-                    tracing::warn!(%error, "a connection could not be taken; trying again");
+    stopped: watch::Receiver<bool>,
+}
+
+impl Hall {
+    async fn accept_all(self, listener: Listener) {
+        let mut stopped = self.stopped.clone();
+        let mut has_failed = false;
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&listener, &self.places) => accepted,
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            };
+            match accepted {
+                Ok((stream, ends, place)) => {
+                    has_failed = false;
+                    self.serve(stream, ends, place);
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // The client gave up before its turn came.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut has_failed, true) {
+                        tracing::warn!(%error, "a connection could not be taken; trying again");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+    }
+
+    /// Serves `stream` in a task of its own, which keeps `place` until it ends.
+    fn serve(&self, stream: Stream, ends: Ends, place: OwnedSemaphorePermit) {
+        let (protocol, door, stopped) = (self.protocol.clone(), Arc::clone(&self.door), self.stopped.clone());
+        let tls = self.tls.clone();
+        tokio::spawn(async move {
+            match stream {
+                Stream::Tcp(stream) => match tls {
+                    Some(tls) => {
+                        serve_tls(&tls, stream, ends, |io, ends| protocol.serve(io, ends, door, stopped)).await
+                    }
+                    None => protocol.serve(stream, ends, door, stopped).await,
+                },
+                // Whoever sits at the other end of a file needs no encryption to reach it.
+                #[cfg(unix)]
+                Stream::Unix(stream) => protocol.serve(stream, ends, door, stopped).await,
+            }
+            drop(place);
+        });
     }
 }
 

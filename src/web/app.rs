@@ -112,6 +112,11 @@ impl App {
         random::bytes::<8>(&*self.random).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// A number from 0 to 1, for what should not happen everywhere at once.
+    pub fn chance(&self) -> f64 {
+        f64::from(u32::from_be_bytes(random::bytes(&*self.random))) / f64::from(u32::MAX)
+    }
+
     /// Where a sign-in without `rd` ends.
     pub fn home(&self) -> &str {
         &self.home

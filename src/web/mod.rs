@@ -41,8 +41,8 @@ const MAX_URI: usize = 8 * 1024;
 /// How long a body may be, in bytes; no form of ours comes near it.
 const MAX_BODY: usize = 64 * 1024;
 
-/// How long a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a body may take, unless told otherwise.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -72,12 +72,18 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
 pub struct FrontDoor {
     app: Arc<App>,
     routes: BoxEndpoint<'static, Response>,
+    body_patience: Duration,
 }
 
 impl FrontDoor {
     /// The door to `app`.
     pub fn new(app: Arc<App>) -> Self {
-        Self { routes: routes(&app), app }
+        Self { routes: routes(&app), app, body_patience: BODY_PATIENCE }
+    }
+
+    /// The same with another patience for bodies that do not come.
+    pub fn waiting_for_bodies(self, body_patience: Duration) -> Self {
+        Self { body_patience, ..self }
     }
 
     async fn answer(&self, mut request: Request, visit: &Visit) -> Result<Response, Error> {
@@ -95,7 +101,7 @@ impl FrontDoor {
         if !paths::is_safe(&visit.method) && !csrf::is_same_origin(request.headers(), &self.app.public_url.origin()) {
             return Err(Fault::ForeignOrigin.into());
         }
-        read_body(&mut request).await?;
+        read_body(&mut request, self.body_patience).await?;
         request.set_data(visit.clone());
         self.routes.call(request).await.map_err(fault)
     }
@@ -143,12 +149,12 @@ impl Endpoint for FrontDoor {
 }
 
 /// Reads the body whole, within bounds of size and time, so that no handler has to think of either.
-async fn read_body(request: &mut Request) -> Result<(), Error> {
+async fn read_body(request: &mut Request, patience: Duration) -> Result<(), Error> {
     let body = request.take_body();
     if body.is_empty() {
         return Ok(());
     }
-    match tokio::time::timeout(BODY_TIMEOUT, body.into_bytes_limit(MAX_BODY)).await {
+    match tokio::time::timeout(patience, body.into_bytes_limit(MAX_BODY)).await {
         Ok(Ok(bytes)) => {
             request.set_body(bytes);
             Ok(())
