@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
+use crate::config::log;
+use crate::config::problem::Wrong;
 use crate::config::sources::Sources;
 use crate::config::{self, Config, Loaded};
 
@@ -24,8 +26,13 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// How much to write down: error, warn, info, debug, trace
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = level)]
     pub log_level: Option<String>,
+}
+
+fn level(text: &str) -> Result<String, String> {
+    let wrong = |wrong: Wrong| format!("{}; {}", wrong.what, wrong.remedy);
+    log::directives(text).map(|_| text.to_owned()).map_err(wrong)
 }
 
 /// What a command needs to know of the world outside.

@@ -85,8 +85,8 @@ pub fn read(reader: &mut Reader, public_url: &PublicUrl) -> Option<Provider> {
         reader.refuse(&format!("providers.{name}"), Wrong::new(what, "keep one of them"));
     }
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    if first.len() > 32 || !first.chars().all(is_name) {
-        let wrong = Wrong::new("is no name for a provider", "use at most 32 lower-case letters, digits, - and _");
+    if first.is_empty() || first.len() > 32 || !first.chars().all(is_name) {
+        let wrong = Wrong::new("is no name for a provider", "use 1 to 32 lower-case letters, digits, - and _");
         reader.refuse(&format!("providers.{first}"), wrong);
     }
     let mut provider = if first == "google" { google() } else { other(first) };

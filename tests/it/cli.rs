@@ -92,8 +92,14 @@ fn flags_and_variables_reach_the_configuration_and_secrets_are_not_shown() {
 #[test]
 fn what_is_typed_wrongly_ends_with_2_and_help_and_version_are_answers() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for arguments in [&["frobnicate"][..], &["--frobnicate"], &["config"], &["sessions"], &["config", "check", "extra"]]
-    {
+    for arguments in [
+        &["frobnicate"][..],
+        &["--frobnicate"],
+        &["config"],
+        &["sessions"],
+        &["config", "check", "extra"],
+        &["--log-level", "loud"],
+    ] {
         let ran = doorward(folder.path(), arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {ran:#?}");
         assert!(!ran.stderr.is_empty(), "{arguments:?}");

@@ -272,6 +272,9 @@ fn no_message_and_no_debug_output_holds_a_secret() {
         format!("[providers.google]\nclient_json = \"client.json\"\n# {CANARY}"),
         format!("[providers.google]\nclient_secret = \"{CANARY}\"\nclient_secret = \"{CANARY}\""),
         format!("client_secret = \"{CANARY}\""),
+        format!("[providers.google]\nclient_id = \"a\"\nclient_secret = {CANARY}"),
+        format!("[providers.google]\nclient_id = \"a\"\nclient_secret = \"{CANARY}\\q\""),
+        format!("[providers.google]\nclient_id = \"a\"\nclient_secret = 7{CANARY}"),
     ];
     for text in bad {
         let said = file(&text).with("client.json", &format!("{{\"web\":\"{CANARY}\"")).with("secret-url", CANARY);
@@ -430,6 +433,12 @@ fn a_provider_needs_a_client_and_another_than_google_an_issuer() {
     assert_eq!(empty.problems()[0].line, Some(1));
     let client = "client_id = \"a\"\nclient_secret = \"b\"\n";
     assert_eq!(file(&format!("[providers.acme]\n{client}")).refused(), ["providers.acme.issuer"]);
+    for name in ["Google", "a b", "googlé", ""] {
+        let text = format!("[providers.\"{name}\"]\nissuer = \"https://a.example\"\n{client}");
+        assert_eq!(file(&text).refused(), [format!("providers.{name}")]);
+    }
+    let nameless = nothing().variable("DOORWARD_PROVIDERS____ISSUER", "https://a.example");
+    assert!(nameless.refused().contains(&"providers.".to_owned()), "{:?}", nameless.refused());
     let two = format!("{GOOGLE}[providers.acme]\nissuer = \"https://acme.example\"\n{client}");
     assert_eq!(file(&two).refused(), ["providers.google"]);
     for issuer in [
