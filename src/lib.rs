@@ -17,7 +17,7 @@
 //! | [`login`] | from "not known" to "signed in" | all of the above |
 //! | [`pages`] | what a person sees | model |
 //! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
-//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens |
+//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, of `store` only its errors |
 //! | [`demo`] | a pretend provider that shares no code with `login` | clock, random |
 //! | [`cli`] | what an operator types; the only room that may import everything | everything |
 //!

@@ -107,7 +107,7 @@ async fn listeners(place: Option<&str>) -> Result<(Vec<Listener>, u16), Failure>
 /// The demo lets anybody be anybody, so nobody else may reach it.
 fn loopback(place: &str) -> Result<Listen, Failure> {
     let refused = || {
-        let message = format!("the demo lets anybody in and listens on this machine only, not at {place}");
+        let message = format!("the demo lets anybody in, so it listens on loopback only, which {place} is not");
         Failure::usage(message).hint("write --listen localhost:PORT")
     };
     let (host, port) = place.rsplit_once(':').ok_or_else(refused)?;
