@@ -150,6 +150,11 @@ impl fmt::Display for Adopted {
     }
 }
 
+/// Says that the table of users was there and is not any more.
+pub fn gone(table: &str) -> StoreError {
+    StoreError::Schema(format!("the table {table} is gone: restore it, or restart Doorward, which creates it anew"))
+}
+
 /// Says that the table of users cannot be used, why, and what to do.
 pub fn unusable(table: &str, why: &str) -> StoreError {
     StoreError::Schema(format!(

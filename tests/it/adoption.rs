@@ -19,6 +19,7 @@ on_every_database!(suite:
     columns_that_must_not_be_null_get_an_empty_text,
     a_key_that_takes_two_ids_for_one_refuses_the_second,
     foreign_keys_on_the_table_hold,
+    the_site_may_change_its_table_while_we_run,
 );
 
 /// The table of the tutorials, as people make it.
@@ -208,6 +209,30 @@ mod suite {
         assert_eq!(holder(&store, 1).await.expect("untouched").1.id.as_str(), "AbCdEfGhIjKlMnOpQrStUv");
         let both = store.sessions_by_handle(&[hashed(1), hashed(2)]).await.expect("an answer");
         assert!(both[0].is_some() && both[1].is_none());
+    }
+
+    pub async fn the_site_may_change_its_table_while_we_run(database: Database) {
+        database.run(&[TUTORIAL]).await;
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        database.run(&["alter table users drop column picture", "alter table users add column score int"]).await;
+        if database.kind != Kind::Sqlite {
+            let converted = "alter table users convert to character set utf16 collate utf16_general_ci";
+            database.run(&[converted]).await;
+        }
+        assert!(holder(&store, 1).await.is_some());
+        assert!(store.user(&UserId::new(ADA)).await.expect("an answer").is_some());
+        opened(&store, &first_sign_in(ADA, 2)).await;
+        let demanding = TUTORIAL.replace("picture varchar(255)", "phone varchar(20) not null");
+        database.run(&["drop table users", &demanding]).await;
+        let answer = store.sign_in(&first_sign_in(ADA, 3)).await;
+        let Err(StoreError::Schema(sentence)) = answer else { panic!("{answer:?}") };
+        assert!(sentence.contains("phone"), "{sentence}");
+        database.run(&["drop table users"]).await;
+        let answer = store.sign_in(&first_sign_in(ADA, 3)).await;
+        assert!(matches!(answer, Err(StoreError::Schema(_))), "{answer:?}");
+        store.prepare(Some(ISSUER)).await.expect("created anew");
+        opened(&store, &first_sign_in(ADA, 3)).await;
     }
 
     pub async fn foreign_keys_on_the_table_hold(database: Database) {

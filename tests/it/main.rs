@@ -30,6 +30,7 @@ mod markup;
 mod migrations;
 mod names;
 mod operator;
+mod outage;
 mod pages;
 mod readme;
 mod sessions;

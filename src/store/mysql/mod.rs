@@ -19,12 +19,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mysql_async::Value;
+use mysql_async::{Row, Value};
 
 use crate::clock::Clock;
 use crate::config::database::Mysql as Place;
 use crate::names::Names;
-use crate::store::adoption::Adopted;
+use crate::store::adoption::{Adopted, gone};
 use crate::store::mysql::pool::Pool;
 use crate::store::{Result, Store, StoreError};
 
@@ -63,6 +63,35 @@ impl Mysql {
     fn ready(&self) -> Result<Arc<Ready>> {
         let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).clone();
         ready.ok_or_else(|| StoreError::Schema("the tables have not been made ready yet".to_owned()))
+    }
+
+    /// Looks at the table of users again, which is the site's to change while we run.
+    async fn look_again(&self) -> Result<Arc<Ready>> {
+        let adopted = prepare::look(&self.pool, &self.table).await?.ok_or_else(|| gone(&self.table))?;
+        let ready = Arc::new(Ready { adopted, issuer: self.ready()?.issuer.clone() });
+        *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    /// The rows that a statement about users gives. Where it is refused, the table may have changed.
+    async fn ask(
+        &self,
+        limit: Duration,
+        sql: impl Fn(&Ready) -> String + Send,
+        params: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        let statement = sql(&*self.ready()?);
+        match self.pool.rows(limit, &statement, params.clone()).await {
+            Err(StoreError::Refused(why)) => {
+                let again = sql(&*self.look_again().await?);
+                if again == statement {
+                    Err(StoreError::Refused(why))
+                } else {
+                    self.pool.rows(limit, &again, params).await
+                }
+            }
+            answer => answer,
+        }
     }
 }
 

@@ -48,7 +48,7 @@ const SESSION: &str = "set names utf8mb4, \
     session sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
     session time_zone = '+00:00', session innodb_lock_wait_timeout = 5, session lock_wait_timeout = 5, \
     session autocommit = 1 \
-    /*!50708 , session max_execution_time = 5000 */ /*M!100100 , session max_statement_time = 10 */";
+    /*!50708 , session max_execution_time = 10000 */ /*M!100100 , session max_statement_time = 10 */";
 
 const ISOLATION: &str = "set session transaction isolation level read committed";
 

@@ -7,16 +7,20 @@ use mysql_async::{Conn, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::Clock;
+use crate::store::adoption::Adopted;
 use crate::store::migrate::{ISSUER, MYSQL, Step, Survey};
 use crate::store::mysql::adopt::{adopt, kind_of};
 use crate::store::mysql::errors::{code, connect_error, create_it_yourself, late, store_error};
 use crate::store::mysql::pool::{Lease, Pool, exec};
 use crate::store::mysql::rows::value;
-use crate::store::mysql::{param, quoted};
+use crate::store::mysql::{READ, param, quoted};
 use crate::store::{Result, StoreError};
 
 /// How long all of it may take; whoever is told `Unavailable` comes again.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long to wait for another instance's work.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// How long one instance may work on a step without a sign of life, in seconds of the database's clock.
 const LEASE: i64 = 60;
@@ -45,6 +49,17 @@ pub async fn prepare(pool: &Pool, table: &str, issuer: Option<&str>, clock: &dyn
         Ok(survey)
     };
     timeout(LIMIT, work).await.map_err(|_| late("making the tables ready", LIMIT))?
+}
+
+/// The table of users as it is now.
+pub async fn look(pool: &Pool, table: &str) -> Result<Option<Adopted>> {
+    let work = async {
+        let mut lease = pool.take().await?;
+        let adopted = adopt(lease.conn(), table).await?;
+        lease.give_back();
+        Ok(adopted)
+    };
+    timeout(READ, work).await.map_err(|_| late("looking at the table of users", READ))?
 }
 
 /// What [`prepare`] would do, a line for each step.
@@ -134,7 +149,7 @@ async fn work_or_wait(connection: &mut Lease, table: &str, issuer: Option<&str>)
         let holder = Holder::new(conn).await?;
         let since = Instant::now();
         while !holder.take(conn).await? {
-            if since.elapsed() > LIMIT {
+            if since.elapsed() > WAIT {
                 return Err(StoreError::Unavailable("another instance is making the tables ready".to_owned()));
             }
             sleep(PAUSE).await;

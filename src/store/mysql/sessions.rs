@@ -20,13 +20,13 @@ const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
 #[async_trait]
 impl Sessions for Mysql {
     async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
-        let ready = self.ready()?;
+        self.ready()?;
         let mut found = HashMap::with_capacity(handles.len());
         for chunk in handles.chunks(LOOKUPS[LOOKUPS.len() - 1]) {
             let size = LOOKUPS.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(chunk.len());
             let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(size);
             let params = filled.map(|handle| param(handle.as_bytes())).collect();
-            for row in self.pool.rows(VISITOR, &lookup(&ready, size), params).await? {
+            for row in self.ask(VISITOR, |ready| lookup(ready, size), params).await? {
                 let (session, user) = (session(&row)?, user(&row, 7)?);
                 found.insert(session.handle, (session, user));
             }
@@ -51,7 +51,7 @@ impl Sessions for Mysql {
         self.ready()?;
         let Some(range) = Range::named(short) else { return Ok(0) };
         let sql = "delete from doorward_sessions where handle between ? and ?";
-        self.pool.change(WRITE, sql, vec![param(&range.first), param(&range.last)]).await
+        self.pool.change(WRITE, sql, vec![param(range.first), param(range.last)]).await
     }
 
     async fn end_sessions_of(&self, user: &UserId) -> Result<u64> {

@@ -44,7 +44,7 @@ enum Failed {
     /// Nothing of it is kept.
     Before(Error),
     /// `commit` was sent for this user, and failed or was not answered.
-    Under(Error, User),
+    Under(Error, Box<User>),
 }
 
 impl From<Error> for Failed {
@@ -84,7 +84,7 @@ async fn try_often(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Signe
             }
             Err(Failed::Under(error, user)) => {
                 if remedy(&error) == Remedy::Reconnect {
-                    unanswered = Some(user);
+                    unanswered = Some(*user);
                 }
                 error
             }
@@ -133,7 +133,7 @@ async fn once(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> std::result::
         }
         SignedIn::Opened(user) => match conn.query_drop("commit").await {
             Ok(()) => Ok(SignedIn::Opened(user)),
-            Err(error) => Err(Failed::Under(error, user)),
+            Err(error) => Err(Failed::Under(error, Box::new(user))),
         },
     }
 }
@@ -156,7 +156,9 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
         User { id: UserId::new(id), identity: identity.clone(), created_at, last_login_at: now, blocked_at: None };
     // Our own row first: those who sign in for the first time twice meet here, not in the site's table.
     write_identity(conn, &user, is_new).await?;
-    if let Some(refusal) = write_row(conn, ready, &user, is_new).await? {
+    // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
+    let may_take_over = !is_new || ready.issuer.as_ref() == Some(&user.identity.issuer);
+    if let Some(refusal) = write_row(conn, &ready.adopted, &user, may_take_over).await? {
         return Ok(SignedIn::Refused(refusal));
     }
     if let Some(previous) = &sign_in.previous {
@@ -176,8 +178,12 @@ async fn is_claimed(conn: &mut Conn, id: &str) -> mysql_async::Result<bool> {
 
 /// Writes the row of the site's table: found by its id alone, so that no other unique key can hand one person's row to
 /// another.
-async fn write_row(conn: &mut Conn, ready: &Ready, user: &User, is_new: bool) -> mysql_async::Result<Option<Refusal>> {
-    let adopted = &ready.adopted;
+async fn write_row(
+    conn: &mut Conn,
+    adopted: &Adopted,
+    user: &User,
+    may_take_over: bool,
+) -> mysql_async::Result<Option<Refusal>> {
     let similar = |existing: String| Refusal::SimilarId { table: adopted.table.clone(), existing };
     let (subject, mark) = (user.id.as_str(), as_id(adopted, "?"));
     let (table, id) = (quoted(&adopted.table), quoted(&adopted.id.name));
@@ -192,8 +198,7 @@ async fn write_row(conn: &mut Conn, ready: &Ready, user: &User, is_new: bool) ->
         return Ok(Some(similar(subject.trim_end().to_owned())));
     }
     let is_theirs = !found.is_empty();
-    // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
-    if is_theirs && is_new && ready.issuer.as_ref() != Some(&user.identity.issuer) {
+    if is_theirs && !may_take_over {
         return Ok(Some(Refusal::Claimed));
     }
     let (names, mut given) = values(conn, adopted, user).await?;

@@ -8,7 +8,7 @@ use crate::credential::Hashed;
 use crate::model::{Token, User, UserId};
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::rows::{TOKEN, USER, token, user};
-use crate::store::mysql::{Mysql, READ, VISITOR, WRITE, param};
+use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
 use crate::store::{Result, Tokens};
 
@@ -32,12 +32,14 @@ impl Tokens for Mysql {
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
-        let join = join_users(&self.ready()?.adopted, "i.user_id");
-        let sql = format!(
-            "select {TOKEN}, {USER} from doorward_tokens t join doorward_identities i on i.user_id = t.user_id {join} \
-             where t.hash = ?"
-        );
-        let rows = self.pool.rows(VISITOR, &sql, vec![param(hash.as_bytes())]).await?;
+        let sql = |ready: &Ready| {
+            let join = join_users(&ready.adopted, "i.user_id");
+            format!(
+                "select {TOKEN}, {USER} from doorward_tokens t \
+                 join doorward_identities i on i.user_id = t.user_id {join} where t.hash = ?"
+            )
+        };
+        let rows = self.ask(VISITOR, sql, vec![param(hash.as_bytes())]).await?;
         rows.first().map(|row| Ok((token(row)?, user(row, 7)?))).transpose()
     }
 
@@ -63,7 +65,7 @@ impl Tokens for Mysql {
         self.ready()?;
         let Some(range) = Range::named(short) else { return Ok(0) };
         let sql = "delete from doorward_tokens where hash between ? and ?";
-        self.pool.change(WRITE, sql, vec![param(&range.first), param(&range.last)]).await
+        self.pool.change(WRITE, sql, vec![param(range.first), param(range.last)]).await
     }
 
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {

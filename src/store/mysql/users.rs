@@ -6,13 +6,17 @@ use mysql_async::Value;
 use crate::model::{User, UserId};
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::rows::{USER, user};
-use crate::store::mysql::{Mysql, READ, param, sign_in};
-use crate::store::{Result, SignIn, SignedIn, Users};
+use crate::store::mysql::{Mysql, READ, Ready, param, sign_in};
+use crate::store::{Result, SignIn, SignedIn, StoreError, Users};
 
 #[async_trait]
 impl Users for Mysql {
     async fn sign_in(&self, sign_in: &SignIn) -> Result<SignedIn> {
-        sign_in::sign_in(&self.pool, &*self.ready()?, sign_in).await
+        match sign_in::sign_in(&self.pool, &*self.ready()?, sign_in).await {
+            // The site may have changed its table since we looked; nothing was written, so it may be tried again.
+            Err(StoreError::Refused(_)) => sign_in::sign_in(&self.pool, &*self.look_again().await?, sign_in).await,
+            answer => answer,
+        }
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
@@ -34,8 +38,10 @@ impl Users for Mysql {
 
 impl Mysql {
     async fn list_users(&self, which: &str, params: Vec<Value>) -> Result<Vec<User>> {
-        let join = join_users(&self.ready()?.adopted, "i.user_id");
-        let sql = format!("select straight_join {USER} from doorward_identities i {join} {which}");
-        self.pool.rows(READ, &sql, params).await?.iter().map(|row| user(row, 0)).collect()
+        let sql = |ready: &Ready| {
+            let join = join_users(&ready.adopted, "i.user_id");
+            format!("select straight_join {USER} from doorward_identities i {join} {which}")
+        };
+        self.ask(READ, sql, params).await?.iter().map(|row| user(row, 0)).collect()
     }
 }

@@ -137,9 +137,10 @@ impl Store for Sqlite {
         })
         .await?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*state, State::Closed) {
-            *state = State::Ready(Arc::new(ready));
+        if matches!(*state, State::Closed) {
+            return Err(closed());
         }
+        *state = State::Ready(Arc::new(ready));
         Ok(())
     }
 

@@ -80,7 +80,8 @@ fn kind_of(conn: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     conn.query_row(kind, [name], |row| row.get(0)).optional()
 }
 
-fn adopt(conn: &Connection, table: &str) -> Result<Option<Adopted>> {
+/// The table of users as it is now, where there is one.
+pub fn adopt(conn: &Connection, table: &str) -> Result<Option<Adopted>> {
     let Some(kind) = kind_of(conn, table).map_err(store_error)? else { return Ok(None) };
     if kind == "view" {
         return Err(unusable(table, "is a view, and people must be written to a table"));

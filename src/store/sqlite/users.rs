@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 
 use crate::clock::Timestamp;
 use crate::model::{Identity, User, UserId};
-use crate::store::sqlite::prepare::quoted;
+use crate::store::adoption::{Adopted, gone};
+use crate::store::sqlite::prepare::{adopt, quoted};
 use crate::store::sqlite::sessions::insert_session;
 use crate::store::sqlite::{Change, Ready, Sqlite};
 use crate::store::{Refusal, Result, SignIn, SignedIn, Users};
@@ -48,12 +49,18 @@ impl Users for Sqlite {
     async fn sign_in(&self, sign_in: &SignIn) -> Result<SignedIn> {
         let sign_in = sign_in.clone();
         self.write(move |tx, ready| {
-            Ok(match remember(tx, ready, &sign_in)? {
-                opened @ SignedIn::Opened(_) => Change::Keep(opened),
-                refused @ SignedIn::Refused(_) => Change::Undo(refused),
+            // The table is the site's to change while we run, and a look at it costs next to nothing here.
+            let table = &ready.adopted.table;
+            let adopted = match adopt(tx, table).and_then(|found| found.ok_or_else(|| gone(table))) {
+                Ok(adopted) => adopted,
+                Err(error) => return Ok(Change::Undo(Err(error))),
+            };
+            Ok(match remember(tx, &adopted, ready.issuer.as_deref(), &sign_in)? {
+                opened @ SignedIn::Opened(_) => Change::Keep(Ok(opened)),
+                refused @ SignedIn::Refused(_) => Change::Undo(Ok(refused)),
             })
         })
-        .await
+        .await?
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
@@ -82,7 +89,12 @@ fn list(conn: &Connection, ready: &Ready, which: &str, params: &[&dyn rusqlite::
 }
 
 /// The whole sign-in, within a transaction that is undone where it is refused.
-fn remember(tx: &Transaction<'_>, ready: &Ready, sign_in: &SignIn) -> rusqlite::Result<SignedIn> {
+fn remember(
+    tx: &Transaction<'_>,
+    adopted: &Adopted,
+    issuer: Option<&str>,
+    sign_in: &SignIn,
+) -> rusqlite::Result<SignedIn> {
     let identity = &sign_in.identity;
     let known = tx
         .prepare_cached(
@@ -103,7 +115,9 @@ fn remember(tx: &Transaction<'_>, ready: &Ready, sign_in: &SignIn) -> rusqlite::
     }
     let user =
         User { id: UserId::new(id), identity: identity.clone(), created_at, last_login_at: now, blocked_at: None };
-    if let Some(refusal) = write_row(tx, ready, &user, is_new)? {
+    // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
+    let may_take_over = !is_new || issuer == Some(&user.identity.issuer);
+    if let Some(refusal) = write_row(tx, adopted, &user, may_take_over)? {
         return Ok(SignedIn::Refused(refusal));
     }
     write_identity(tx, &user, is_new)?;
@@ -121,8 +135,12 @@ fn is_claimed(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<bool> {
 
 /// Writes the row of the site's table: found by its id alone, so that no other unique key can hand one person's row to
 /// another.
-fn write_row(tx: &Transaction<'_>, ready: &Ready, user: &User, is_new: bool) -> rusqlite::Result<Option<Refusal>> {
-    let adopted = &ready.adopted;
+fn write_row(
+    tx: &Transaction<'_>,
+    adopted: &Adopted,
+    user: &User,
+    may_take_over: bool,
+) -> rusqlite::Result<Option<Refusal>> {
     let (table, id) = (quoted(&adopted.table), quoted(&adopted.id.name));
     let subject = user.id.as_str();
     let found = format!("select cast({id} as blob) from {table} where {id} = ?1");
@@ -133,8 +151,7 @@ fn write_row(tx: &Transaction<'_>, ready: &Ready, user: &User, is_new: bool) -> 
         let existing = String::from_utf8_lossy(existing).into_owned();
         return Ok(Some(Refusal::SimilarId { table: adopted.table.clone(), existing }));
     }
-    // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
-    if is_theirs && is_new && ready.issuer.as_ref() != Some(&user.identity.issuer) {
+    if is_theirs && !may_take_over {
         return Ok(Some(Refusal::Claimed));
     }
     let values = adopted.values(&user.identity, &user.identity);

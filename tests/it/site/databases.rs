@@ -7,7 +7,7 @@ use std::env;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use doorward::clock::Clock;
@@ -176,52 +176,94 @@ impl Drop for Database {
 /// MariaDB as `tests/run` started it, or else a server of this process.
 #[expect(clippy::disallowed_methods, reason = "tiers are turned on by the environment")]
 fn mariadb_url() -> Option<String> {
-    static PRIVATE: OnceLock<Option<String>> = OnceLock::new();
+    static PRIVATE: OnceLock<Option<Server>> = OnceLock::new();
     if env::var(Tier::MariaDb.variable()).is_ok_and(|url| !url.is_empty()) {
         return Tier::MariaDb.here();
     }
-    PRIVATE.get_or_init(private_mariadb).clone().or_else(|| Tier::MariaDb.here())
+    PRIVATE.get_or_init(Server::start).as_ref().map(Server::url).or_else(|| Tier::MariaDb.here())
 }
 
-/// A server that dies with this process, however that ends. `None`: MariaDB is not installed.
-fn private_mariadb() -> Option<String> {
-    static FOLDER: Mutex<Option<TempDir>> = Mutex::new(None);
-    let folder = tempfile::tempdir().expect("a folder");
-    let (data, socket) = (folder.path().join("data"), folder.path().join("socket"));
-    let data = format!("--datadir={}", data.display());
-    // Both refuse to run as root unless told to; elsewhere the option would be refused.
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    let user: &[&str] = if is_root { &["--user=root"] } else { &[] };
-    let made = Command::new("mariadb-install-db")
-        .args(["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"])
-        .args(user)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        return None;
-    }
-    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
-    let mut server = Command::new("setpriv");
-    server
-        .args(["--pdeathsig", "KILL", "mariadbd", "--no-defaults", &data, "--bind-address=127.0.0.1"])
-        .args([format!("--port={port}"), format!("--socket={}", socket.display())])
-        .args(["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--max-connections=400"])
-        .args(user)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // The signal comes when the thread that started the server ends: this one ends with the process.
-    std::thread::spawn(move || {
-        let _server = server.spawn().expect("setpriv and mariadbd beside mariadb-install-db");
-        loop {
-            std::thread::park();
+/// A MariaDB server of a test's own, that may be stopped and killed. It dies with this process, however that ends.
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+    id: AtomicU32,
+}
+
+impl Server {
+    /// Makes a server and starts it. `None`: MariaDB is not installed.
+    pub fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
+            .arg(format!("--datadir={}", folder.path().join("data").display()))
+            .args(as_root())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !made.is_ok_and(|status| status.success()) {
+            return None;
         }
-    });
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "mariadbd did not come up");
-        std::thread::sleep(Duration::from_millis(20));
+        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
+        let server = Self { folder, port, id: AtomicU32::new(0) };
+        server.run();
+        Some(server)
     }
-    *FOLDER.lock().expect("nobody panicked with it") = Some(folder);
-    Some(format!("mysql://root:@127.0.0.1:{port}/mysql"))
+
+    /// A fresh database on it.
+    pub async fn database(&self) -> Database {
+        Database::on_server(Kind::MariaDb, &self.url()).await
+    }
+
+    fn url(&self) -> String {
+        format!("mysql://root:@127.0.0.1:{}/mysql", self.port)
+    }
+
+    /// Starts the server on what it kept, and returns when it answers.
+    pub fn run(&self) {
+        let mut server = Command::new("setpriv");
+        server
+            .args(["--pdeathsig", "KILL", "mariadbd", "--no-defaults", "--bind-address=127.0.0.1"])
+            .arg(format!("--datadir={}", self.folder.path().join("data").display()))
+            .arg(format!("--socket={}", self.folder.path().join("socket").display()))
+            .arg(format!("--port={}", self.port))
+            .args(["--innodb-buffer-pool-size=64M", "--max-connections=400"])
+            .args(as_root())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let (started, starting) = std::sync::mpsc::channel();
+        // The signal comes when the thread that started the server ends: this one ends with the server.
+        std::thread::spawn(move || {
+            let mut child = server.spawn().expect("setpriv and mariadbd beside mariadb-install-db");
+            started.send(child.id()).expect("somebody waits for it");
+            child.wait().expect("a child of ours");
+        });
+        self.id.store(starting.recv().expect("a server"), Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "mariadbd did not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends the server a signal: `STOP`, `CONT`, `KILL`.
+    pub fn signal(&self, name: &str) {
+        let id = self.id.load(Ordering::SeqCst).to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
+        assert!(sent.success(), "the server is gone");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let id = self.id.load(Ordering::SeqCst).to_string();
+        // It may be dead already.
+        let _ = Command::new("kill").args(["-s", "KILL", &id]).stderr(Stdio::null()).status();
+    }
+}
+
+/// MariaDB's programs refuse to run as root unless told to; elsewhere they would refuse the option.
+fn as_root() -> &'static [&'static str] {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if is_root { &["--user=root"] } else { &[] }
 }

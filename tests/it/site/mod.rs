@@ -13,3 +13,4 @@ pub mod program;
 pub mod provider;
 pub mod tiers;
 pub mod visitors;
+pub mod wire;
