@@ -1,11 +1,18 @@
 //! The binary as a process: how it starts, what it survives, how it ends.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use doorward::clock::SystemClock;
+use doorward::demo;
+use doorward::random::OsRandom;
+use serde_json::json;
+
 use crate::site::binary::{self, Binary, PROVIDER_AWAY};
+use crate::site::place::Place;
 use crate::site::program::free_port;
-use crate::site::visitors::{Anonymous, Visitor};
+use crate::site::visitors::{Anonymous, TokenHolder, Visitor};
 
 #[tokio::test]
 async fn it_answers_while_its_provider_is_away_and_ends_when_asked() {
@@ -48,7 +55,7 @@ fn a_port_that_is_taken_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let config =
         format!("public_url = \"http://localhost:{port}\"\n{PROVIDER_AWAY}[server]\nlisten = \"127.0.0.1:{port}\"\n");
-    std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
+    binary::configure(folder.path(), &config);
     let ran = binary::run(&mut binary::command(folder.path()));
     assert_eq!(ran.code, 69, "{ran:#?}");
     assert!(ran.stderr.contains(&port.to_string()), "{ran:#?}");
@@ -69,7 +76,7 @@ fn a_database_that_is_away_is_a_dependency_that_is_unavailable() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let config = format!("{PROVIDER_AWAY}[database]\nurl = \"mysql://root:hush-hush@127.0.0.1:{port}/doorward\"\n");
-    std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
+    binary::configure(folder.path(), &config);
     for arguments in [&["users", "list"][..], &["sessions", "list"], &["tokens", "list", "--json"], &["migrate"]] {
         let ran = binary::run(binary::command(folder.path()).args(arguments));
         assert_eq!(ran.code, 69, "{arguments:?}: {ran:#?}");
@@ -93,4 +100,45 @@ async fn it_starts_while_its_database_is_away_and_says_so() {
     let me = browser.get("api/me").await;
     assert_eq!(me.status, 503, "{me:#?}");
     assert!(me.set_cookies().is_empty() && !me.header("retry-after").is_empty(), "{me:#?}");
+}
+
+/// A provider for the site on `port`, and the configuration that names it.
+fn provider(port: u16) -> (demo::Provider, String) {
+    let (id, secret) = ("client", "a:b%c+d/é=");
+    let redirect_uri = format!("http://localhost:{port}/login/callback");
+    let provider = demo::Provider::start(Arc::new(SystemClock), Arc::new(OsRandom), &redirect_uri, id, secret);
+    let provider = provider.expect("the provider starts");
+    let config = format!(
+        "[providers.test]\nissuer = {:?}\nclient_id = {id:?}\nclient_secret = {secret:?}\nalgorithms = [\"ES256\"]\n",
+        provider.issuer()
+    );
+    (provider, config)
+}
+
+#[tokio::test]
+async fn what_was_confirmed_outlives_a_kill() {
+    for place in Place::all() {
+        let Some(database) = place.fresh().await else { continue };
+        let port = free_port();
+        let (_provider, config) = provider(port);
+        let mut site = Binary::serve_on(port, &format!("{config}[database]\nurl = {:?}\n", database.url()));
+        let browser = Anonymous::at(&site.public_url);
+        let profile = browser.follow_as("ada").await;
+        assert!(profile.body.contains("ada@example.com"), "{place:?}: {profile:#?}\n{}", site.program.said());
+        let token = site.run(&["tokens", "create", "--user", "ada@example.com"]);
+        assert_eq!(token.code, 0, "{token:#?}");
+        site.program.signal("KILL");
+        assert_eq!(site.program.wait().code(), None);
+        site.start_again();
+        assert_eq!(browser.get("api/me").await.json()["via"], json!("session"), "{place:?}");
+        let program = TokenHolder::at(&site.public_url, token.stdout.trim_end());
+        assert_eq!(program.get("api/me").await.json()["via"], json!("token"), "{place:?}");
+        // The commands see and end what the server holds.
+        let sessions = site.run(&["sessions", "list", "--json"]).json();
+        let id = sessions[0]["id"].as_str().expect("the session is listed");
+        assert_eq!(site.run(&["sessions", "revoke", id]).code, 0);
+        assert_eq!(browser.get("api/me").await.status, 401, "{place:?}");
+        assert_eq!(program.get("api/me").await.status, 200, "{place:?}");
+        assert!(!site.program.said().contains(token.stdout.trim_end()), "a token is logged");
+    }
 }

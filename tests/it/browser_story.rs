@@ -1,12 +1,16 @@
 //! What a newcomer does with `doorward demo`, in a real browser: look, sign in, come back, leave. Pictures of every
 //! page are left in `target/screenshots`, in light, in dark and on a phone.
 
+use std::path::Path;
 use std::process::Command;
+
+use thirtyfour::Key;
 
 use crate::site::binary;
 use crate::site::browser::Browser;
 use crate::site::program::Program;
 use crate::site::tiers::Tier;
+use crate::site::visitors::Anonymous;
 
 /// A running `doorward demo`.
 struct Demo {
@@ -16,8 +20,13 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
-        let folder = std::env::temp_dir();
-        let program = Program::start(binary::command(&folder).args(["demo", "--listen", "localhost:0"]));
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// With `folder` as the place for temporary files.
+    fn start_in(folder: &Path) -> Self {
+        let mut command = binary::command(folder);
+        let program = Program::start(command.env("TMPDIR", folder).args(["demo", "--listen", "localhost:0"]));
         let address = program.wait_for("address", |line| {
             let (_, rest) = line.split_once("http://localhost:")?;
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -37,7 +46,8 @@ impl Demo {
     }
 }
 
-#[tokio::test]
+// A browser that a failed test leaves is closed from another thread.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_signs_in_comes_back_and_leaves() {
     if Tier::Browser.here().is_none() {
         return;
@@ -61,6 +71,8 @@ async fn a_newcomer_signs_in_comes_back_and_leaves() {
     assert_eq!(browser.address().await, format!("{address}/"));
     let profile = browser.text().await;
     assert!(profile.contains("Ada Lovelace") && profile.contains("ada@"), "{profile}");
+    let picture = "document.querySelector('img[referrerpolicy=no-referrer]').naturalWidth > 0";
+    assert_eq!(browser.evaluate(picture).await, true, "the picture is not shown");
     browser.pictures("profile").await;
 
     // A second tab, and the browser closed and opened again, find the person signed in.
@@ -92,7 +104,7 @@ async fn a_newcomer_signs_in_comes_back_and_leaves() {
     browser.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_pages_keep_their_own_policy_and_ask_nobody_else() {
     if Tier::Browser.here().is_none() {
         return;
@@ -129,7 +141,7 @@ async fn the_pages_keep_their_own_policy_and_ask_nobody_else() {
     browser.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demo_prints_a_line_that_works_and_what_each_sign_in_wrote() {
     let demo = Demo::start();
     let token = demo.program.wait_for("token", |line| {
@@ -140,9 +152,46 @@ async fn the_demo_prints_a_line_that_works_and_what_each_sign_in_wrote() {
     let ran = binary::run(Command::new("sh").arg("-c").arg(format!("{line} --silent")));
     assert_eq!(ran.json()["via"], "token", "{ran:#?}");
     assert!(line.contains(&token));
-    let Demo { mut program, .. } = demo;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_tells_of_each_sign_in_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Demo { address, mut program } = Demo::start_in(folder.path());
+    let browser = Anonymous::at(&address);
+    let profile = browser.follow_as("grace").await;
+    assert!(profile.body.contains("grace@example.com"), "{profile:#?}");
+    let row = program.wait_for("row", |line| line.contains("grace@example.com").then(|| line.to_owned()));
+    assert!(row.contains("Grace Hopper") && row.contains("id="), "{row}");
     let status = program.terminate();
     assert_eq!(status.code(), Some(0), "{}", program.said());
+    let left = std::fs::read_dir(folder.path()).expect("the folder is there").count();
+    assert_eq!(left, 0, "something is left in the temporary folder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_by_keyboard_alone() {
+    if Tier::Browser.here().is_none() {
+        return;
+    }
+    let demo = Demo::start();
+    let profile = tempfile::tempdir().expect("a folder");
+    let browser = Browser::open(profile.path()).await;
+    browser.visit(&demo.address).await;
+    browser.sees("Login to continue").await;
+    browser.tab_to("Sign in with Google").await;
+    let outline = browser.evaluate("getComputedStyle(document.activeElement).outlineStyle").await;
+    assert_ne!(outline, "none", "nobody sees where the focus is");
+    browser.picture("login-focus").await;
+    browser.press(Key::Enter).await;
+    browser.sees("Choose who to be").await;
+    browser.tab_to("Ada").await;
+    browser.press(Key::Enter).await;
+    browser.sees("ada@example.com").await;
+    browser.tab_to("Log out").await;
+    browser.press(Key::Enter).await;
+    browser.sees("Login to continue").await;
+    browser.close().await;
 }
 
 #[test]
@@ -151,6 +200,6 @@ fn the_demo_refuses_to_be_reached_from_elsewhere() {
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80", "example.com:3000"] {
         let ran = binary::run(binary::command(folder.path()).args(["demo", "--listen", listen]));
         assert_eq!(ran.code, 2, "{listen}: {ran:#?}");
-        assert!(ran.stderr.contains("loopback"), "{ran:#?}");
+        assert!(ran.stderr.contains("this machine only"), "{ran:#?}");
     }
 }

@@ -216,7 +216,7 @@ fn the_table_has_no_arrow_back() {
 }
 
 #[test]
-fn the_web_knows_of_the_store_only_how_it_fails() {
+fn web_and_server_know_of_the_store_only_how_it_fails() {
     let mut broken = Vec::new();
     for source in sources("src", "rs") {
         // The composition holds the store to hand it on and to ask whether it is ready.

@@ -35,7 +35,7 @@ impl Desk {
             "[providers.somewhere]\nissuer = {ISSUER:?}\nclient_id = \"client\"\nclient_secret = \"secret\"\n\
              [database]\nurl = \"sqlite:doorward.db\"\n"
         );
-        std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
+        binary::configure(folder.path(), &config);
         Self { folder, store, random: SeededRandom::new(7) }
     }
 

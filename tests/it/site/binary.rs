@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
@@ -41,7 +42,7 @@ impl Binary {
         let public_url = format!("http://localhost:{port}");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");
-        fs::write(folder.path().join("config.toml"), config).expect("the configuration");
+        configure(folder.path(), &config);
         let program = Program::start(command(folder.path()).arg("--config").arg("config.toml"));
         let mut binary = Self { public_url, program, folder };
         binary.wait_until_listening(port);
@@ -61,10 +62,24 @@ impl Binary {
         }
     }
 
+    /// Starts it again where it was, after it has ended.
+    pub fn start_again(&mut self) {
+        self.program = Program::start(command(self.folder.path()).arg("--config").arg("config.toml"));
+        let port = self.public_url.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.wait_until_listening(port.expect("the address ends with a port"));
+    }
+
     /// Runs a further command with the same configuration beside the one that serves.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         run(command(self.folder.path()).args(["--config", "config.toml"]).args(arguments))
     }
+}
+
+/// Writes the `config.toml` of `folder`, for nobody else to read.
+pub fn configure(folder: &Path, config: &str) {
+    let file = folder.join("config.toml");
+    fs::write(&file, config).expect("the configuration");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
 }
 
 /// What a command left.

@@ -131,6 +131,24 @@ impl Browser {
         element.click().await.unwrap_or_else(|error| panic!("{words:?} cannot be clicked: {error}"));
     }
 
+    /// Presses a key wherever the focus is.
+    pub async fn press(&self, key: Key) {
+        let pressed = self.driver.action_chain().send_keys(key + "").perform().await;
+        pressed.expect("a key can be pressed");
+    }
+
+    /// Moves the focus on by keyboard until it is on what reads `words`.
+    pub async fn tab_to(&self, words: &str) {
+        for _ in 0..20 {
+            self.press(Key::Tab).await;
+            let focused = self.evaluate("document.activeElement.innerText").await;
+            if focused.as_str().is_some_and(|focused| focused.contains(words)) {
+                return;
+            }
+        }
+        panic!("the keyboard does not reach {words:?}:\n{}", self.text().await);
+    }
+
     /// What a script on the page evaluates to.
     pub async fn evaluate(&self, script: &str) -> serde_json::Value {
         let result = self.driver.execute(format!("return {script}"), Vec::new()).await;

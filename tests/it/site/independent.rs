@@ -30,7 +30,7 @@ pub enum Claims {
 /// Our name there.
 pub const CLIENT_ID: &str = "doorward-client";
 /// Our secret there; RFC 6749, section 2.3.1, has it form-encoded before it is put into the header.
-pub const CLIENT_SECRET: &str = "a:b%c+d/é=";
+pub const CLIENT_SECRET: &str = "a:b%c+d/e=&?";
 
 impl Issuer {
     /// Starts an issuer with us as its client. `None`: the tier is missing.
@@ -57,8 +57,10 @@ impl Issuer {
         Some(Self { url, program, _folder: folder })
     }
 
-    /// What it complained of.
-    pub fn said(&self) -> String {
-        self.program.said()
+    /// What it complained of in our requests.
+    pub fn complaints(&self) -> Vec<String> {
+        let said = self.program.said();
+        let about_us = |line: &&str| !line.starts_with("issuer ") && !line.starts_with("oidc-provider WARNING");
+        said.lines().filter(about_us).map(str::to_owned).collect()
     }
 }

@@ -192,6 +192,19 @@ impl Site {
         }
     }
 
+    /// Waits until the store holds no session any more.
+    pub async fn until_no_session(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let sessions = self.sessions().list(None, 10).await;
+            if matches!(&sessions, Ok(sessions) if sessions.is_empty()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{sessions:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Waits until `path` answers `status` to whoever this is.
     pub async fn until_status(&self, browser: &Anonymous, path: &str, status: u16) {
         let deadline = Instant::now() + PATIENCE;

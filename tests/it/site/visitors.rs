@@ -156,6 +156,16 @@ impl Anonymous {
         jar.entry(host(&self.base).to_owned()).or_default().insert(name.to_owned(), value.to_owned());
     }
 
+    /// Starts a sign-in at the pretend provider of the demo and chooses the person whose address contains `who` there.
+    /// The last page.
+    pub async fn follow_as(&self, who: &str) -> Answer {
+        let question = self.follow("login").await;
+        let mut links = question.body.split("href=\"").filter_map(|rest| rest.split('"').next());
+        let link = links.find(|link| link.contains(who)).unwrap_or_else(|| panic!("no {who} in {question:#?}"));
+        let choice = question.url.join(&link.replace("&amp;", "&")).expect("a link");
+        self.follow(choice.as_str()).await
+    }
+
     /// The same person's browser before another instance of the site: it brings the same cookies.
     pub fn also_at(&self, base: &str) -> Self {
         let other = Self::at(base);
@@ -264,7 +274,8 @@ fn host(url: &Url) -> &str {
 pub fn client() -> Client {
     provide_cryptography();
     let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    builder.timeout(Duration::from_secs(30)).build().expect("a client")
+    // No connection is kept: a test that ends a server would find it dead.
+    builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(30)).build().expect("a client")
 }
 
 /// Names the one provider of cryptography, which the crates of the tests need before their first client.

@@ -26,7 +26,7 @@ function build(issuer) {
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_, { uid }) => `/who/${uid}` },
     ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
-    findAccount: (_, id) => people[id] && { accountId: id, claims: async () => ({ sub: `independent|${id}`, ...people[id] }) },
+    findAccount: (_, id) => ({ accountId: id, claims: async () => ({ sub: id, ...people[id.split('|')[1]] }) }),
     async loadExistingGrant({ oidc: { client, session } }) {
       const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope('openid email profile');
@@ -52,7 +52,7 @@ const server = createServer(async (request, response) => {
   try {
     if (!who) return response.setHeader('content-type', 'text/html; charset=utf-8').end(page(uid));
     const result = people[who]
-      ? { login: { accountId: who } }
+      ? { login: { accountId: `independent|${who}` } }
       : { error: 'access_denied', error_description: 'nobody was chosen' };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   } catch (error) {
