@@ -12,6 +12,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
+pub mod pages;
 pub mod serve;
 pub mod sessions;
 pub mod table;
@@ -57,6 +58,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Creates, lists and revokes API tokens
     Tokens(tokens::Args),
+    /// Takes the pages' templates out, to be made one's own
+    Pages(pages::Args),
     /// Prints the OpenAPI document
     Openapi(openapi::Args),
 }
@@ -100,6 +103,7 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Users(args)) => users::run(args, context).await,
             Some(Command::Sessions(args)) => sessions::run(args, context).await,
             Some(Command::Tokens(args)) => tokens::run(args, context).await,
+            Some(Command::Pages(args)) => pages::run(args, context).await,
             Some(Command::Openapi(args)) => openapi::run(args, context).await,
         }
     })

@@ -72,6 +72,10 @@ pub const KEYS: &[Key] = &[
     key("access.email_domains", "[]"),
     key("access.emails", "[]"),
     key("pages.title", r#""Doorward""#),
+    unset("pages.logo"),
+    unset("pages.accent"),
+    unset("pages.dir"),
+    key("pages.reload", "false"),
     key("log.level", r#""info""#),
     key("log.format", r#""auto""#),
 ];

@@ -8,6 +8,7 @@
 //!
 //! Nothing here looks at the environment or the command line: both are handed in. Files are read, never written.
 
+pub mod accent;
 pub mod access;
 pub mod apps;
 pub mod client_json;

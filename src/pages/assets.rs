@@ -1,5 +1,5 @@
-//! The files that pages refer to: style sheet, logo, icon. They lie in the binary and are served under names that hold
-//! a hash of what is in them, so that browsers may keep them for good. Knows no HTTP.
+//! The files that pages refer to: style sheet, logo, icon, and those of the owner's. They are served under names that
+//! hold a hash of what is in them, so that browsers may keep them for good. Knows no HTTP and reads no file.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -33,7 +33,7 @@ impl Assets {
     /// `None`: there is no such file.
     pub fn path(name: &str) -> Option<String> {
         let file = Public::get(name)?;
-        Some(format!("/assets/{}", hashed_name(name, &file)))
+        Some(format!("/assets/{}", hashed_name(name, &file.metadata.sha256_hash())))
     }
 
     /// The file that is served under `name`: its hashed name, or its plain one, as `/favicon.ico` is asked for.
@@ -45,7 +45,7 @@ impl Assets {
         let plain = plain_name(name)?;
         let file = Public::get(&plain)?;
         // An old hash is not answered with new contents: a cache would keep them under the wrong name.
-        (hashed_name(&plain, &file) == name).then(|| asset(&plain, file, true))
+        (hashed_name(&plain, &file.metadata.sha256_hash()) == name).then(|| asset(&plain, file, true))
     }
 
     /// The plain names of all files.
@@ -54,13 +54,46 @@ impl Assets {
     }
 }
 
+/// A public file that does not lie in the binary: made of the configuration, or the owner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnFile {
+    plain: &'static str,
+    hashed: String,
+    bytes: Vec<u8>,
+}
+
+impl OwnFile {
+    /// `bytes` as the file `name`.
+    pub fn new(name: &'static str, bytes: Vec<u8>) -> Self {
+        let hashed = hashed_name(name, ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+        Self { plain: name, hashed, bytes }
+    }
+
+    /// Where it is served, below the path of `public_url`.
+    pub fn path(&self) -> String {
+        format!("/assets/{}", self.hashed)
+    }
+
+    /// Its media type.
+    pub fn mime(&self) -> &'static str {
+        mime(self.plain)
+    }
+
+    /// The file, if it is served under `name`: its hashed name, or its plain one.
+    pub fn file(&self, name: &str) -> Option<Asset> {
+        let immutable = name == self.hashed;
+        let is_this = immutable || name == self.plain;
+        is_this.then(|| Asset { bytes: self.bytes.clone().into(), mime: self.mime(), immutable })
+    }
+}
+
 fn asset(name: &str, file: EmbeddedFile, immutable: bool) -> Asset {
     Asset { bytes: file.data, mime: mime(name), immutable }
 }
 
-fn hashed_name(name: &str, file: &EmbeddedFile) -> String {
+fn hashed_name(name: &str, sha256: &[u8]) -> String {
     let mut hash = String::with_capacity(2 * HASH_BYTES);
-    for byte in &file.metadata.sha256_hash()[..HASH_BYTES] {
+    for byte in sha256.iter().take(HASH_BYTES) {
         let _ = write!(hash, "{byte:02x}");
     }
     match name.rsplit_once('.') {
@@ -83,6 +116,7 @@ fn mime(name: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("ico") => "image/x-icon",
         Some("png") => "image/png",
+        Some("webp") => "image/webp",
         Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }

@@ -1,39 +1,55 @@
 //! What a person sees: one typed function per page, a template of the same name in `assets/pages`.
 //!
 //! A page is a struct; what its template names beyond that is an error, not a blank. Everything that is put into a
-//! template is escaped, whoever it came from. Leaves nothing behind, knows no HTTP and reads no file: the templates lie
-//! in the binary.
+//! template is escaped, whoever it came from. Leaves nothing behind and knows no HTTP. The templates lie in the binary;
+//! where the owner has others, `own` reads them, and `look` makes sure that every page can be made of them.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value, context};
-use rust_embed::RustEmbed;
+use minijinja::{Value, context};
 use serde::Serialize;
 
-use crate::pages::assets::Assets;
+use crate::config::pages as config;
+use crate::pages::assets::{Asset, Assets};
 use crate::pages::docs::Docs;
 use crate::pages::initials::initials;
+use crate::pages::look::{Flaw, Look};
+use crate::pages::own::Own;
 
 pub mod assets;
 mod docs;
 pub mod initials;
+mod look;
+mod own;
 mod prose;
 pub mod samples;
 mod schema;
+mod theme;
+
+pub use self::look::embedded_templates;
+pub use self::own::CUSTOM_STYLE;
 
 /// Above this many characters a name is set in small type, so that the card keeps its shape.
 const LONG_NAME: usize = 40;
 
-#[derive(RustEmbed)]
-#[folder = "assets/pages"]
-struct Templates;
-
 /// Renders pages.
 pub struct Pages {
-    templates: Environment<'static>,
-    site: Value,
+    config: config::Pages,
+    base: String,
+    shown: Mutex<Shown>,
+}
+
+/// How the pages look now.
+#[derive(Clone)]
+struct Shown {
+    /// What the owner's files held when they were read last.
+    own: Arc<Own>,
+    look: Arc<Look>,
+    /// Our templates with the owner's colours and logo, for when one of the owner's fails a page.
+    spare: Arc<Look>,
 }
 
 /// A page, ready to be sent as `text/html; charset=utf-8`.
@@ -140,32 +156,62 @@ pub struct PageError {
 
 impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").field("site", &self.site).finish_non_exhaustive()
+        f.debug_struct("Pages").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 impl Pages {
-    /// Renders with `config`; `base` is the path of `public_url` (empty or `/auth`) that all our links begin with.
-    pub fn new(config: &crate::config::pages::Pages, base: &str) -> Self {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.set_formatter(escape);
-        // The name decides elsewhere whether a template is escaped; here there is nothing to forget.
-        templates.set_auto_escape_callback(|_| AutoEscape::Html);
-        for name in Templates::iter() {
-            let file = Templates::get(&name).expect("a name that the binary lists itself");
-            let source = String::from_utf8(file.data.into_owned()).expect("templates are UTF-8");
-            templates.add_template_owned(name, source).expect("templates were parsed by the tests");
+    /// Renders with `config`; `base` is the path of `public_url` (empty or `/auth`) that all our links begin with. Reads
+    /// the owner's files; of what is wrong with them the log tells, and ours stand in their place.
+    pub fn new(config: &config::Pages, base: &str) -> Self {
+        let own = Own::read(config);
+        let spare = Arc::new(Look::embedded(&own, config, base));
+        let (look, flaws) = Look::build(&own, config, base, &spare);
+        tell("ours is used instead", &flaws);
+        if let Some(dir) = &config.dir {
+            tracing::info!(dir = %dir.display(), files = own.names().join(" "), "the pages are made of the owner's files");
         }
-        let asset = |name: &str| format!("{base}{}", Assets::path(name).expect("an embedded file"));
-        let site = context! {
-            title => &config.title,
-            home => format!("{base}/"),
-            style => asset("app.css"),
-            logo => asset("logo.svg"),
-            icon => asset("favicon.svg"),
-        };
-        Self { templates, site }
+        let shown = Shown { own: Arc::new(own), look, spare };
+        Self { config: config.clone(), base: base.to_owned(), shown: Mutex::new(shown) }
+    }
+
+    /// Renders with `look` and nothing to fall back on, to see whether every page can be made of it. Reads no file.
+    fn trial(look: Arc<Look>) -> Self {
+        let shown = Shown { own: Arc::default(), spare: Arc::clone(&look), look };
+        Self { config: config::Pages::default(), base: String::new(), shown: Mutex::new(shown) }
+    }
+
+    /// The public file that is served under `name`, the owner's before ours; see [`Assets::file`].
+    pub fn asset(&self, name: &str) -> Option<Asset> {
+        self.shown().look.asset(name).or_else(|| Assets::file(name))
+    }
+
+    /// How the pages look; with `reload`, after a look at the owner's files.
+    fn shown(&self) -> Shown {
+        let mut shown = self.lock();
+        if self.config.reload {
+            // Compared by what is in them: two saves may bear one time, and a dozen small files are soon read.
+            let own = Own::read(&self.config);
+            if own != *shown.own {
+                *shown = self.reloaded(own, &shown);
+            }
+        }
+        shown.clone()
+    }
+
+    fn reloaded(&self, own: Own, before: &Shown) -> Shown {
+        let spare = Arc::new(Look::embedded(&own, &self.config, &self.base));
+        let (look, flaws) = Look::build(&own, &self.config, &self.base, &before.look);
+        tell("the last good one stays in use", &flaws);
+        if flaws.is_empty() {
+            tracing::info!("the pages are made anew of the owner's files");
+        }
+        Shown { own: Arc::new(own), look, spare }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        // What is in it is replaced whole, so that a panic leaves nothing half-made.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The card "Login to continue".
@@ -209,29 +255,26 @@ impl Pages {
 
     /// Renders the template `name` with `page` under that name, and what was worked out from it as `more`.
     fn render(&self, name: &'static str, page: &impl Serialize, more: Value) -> Result<Html, PageError> {
-        let error = |source| PageError { page: name.into(), source };
-        let template = self.templates.get_template(name).map_err(error)?;
-        template.render(context! { site => &self.site, page => Value::from(Serde(page)), more }).map_err(error)
+        let context = context! { page => Value::from(Serde(page)), more };
+        let Shown { look, spare, .. } = self.shown();
+        let error = match look.render(name, &context) {
+            Ok(html) => return Ok(html),
+            Err(error) => error,
+        };
+        if !Arc::ptr_eq(&look, &spare) {
+            // Nobody should meet a dead end because of a template that the samples did not try hard enough.
+            tell("this answer is made of ours", &[look::flaw(&error, &self.config)]);
+            if let Ok(html) = spare.render(name, &context) {
+                return Ok(html);
+            }
+        }
+        Err(PageError { page: name.into(), source: error })
     }
 }
 
-/// Escapes what HTML 5.2 names for text and for quoted attributes. The engine's own escaping turns `/` into `&#x2f;`
-/// besides, which makes every address in a page's source unreadable and protects nothing in quotes.
-fn escape(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
-    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else {
-        return minijinja::escape_formatter(out, state, value);
-    };
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        out.write_str(&rest[..at])?;
-        out.write_str(match rest.as_bytes()[at] {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            b'"' => "&quot;",
-            _ => "&#39;",
-        })?;
-        rest = &rest[at + 1..];
+/// Says in the log what is wrong with the owner's files, and what happens now.
+fn tell(so: &str, flaws: &[Flaw]) {
+    for flaw in flaws {
+        tracing::error!("{flaw}; {so}");
     }
-    Ok(out.write_str(rest)?)
 }

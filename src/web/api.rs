@@ -7,6 +7,7 @@ use poem::web::Data;
 use poem::{Request, RequestBody, Response, handler};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::types::Example;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi, OpenApiService};
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ use crate::web::visit::Visit;
 
 /// Who is signed in.
 #[derive(Clone, Debug, Object)]
+#[oai(example)]
 pub struct Me {
     /// The provider's `sub`: the key of the row in `users`.
     pub id: String,
@@ -30,12 +32,15 @@ pub struct Me {
     /// Whether the provider vouched for it; nobody signs in otherwise.
     pub email_verified: bool,
     /// What the person is called.
+    #[oai(nullable)]
     pub name: Option<String>,
     /// Where the picture lies.
+    #[oai(nullable)]
     pub picture: Option<String>,
     /// Who vouched, as the configuration names it: `google`.
     pub provider: String,
     /// The Google Workspace domain, as signed by Google.
+    #[oai(nullable)]
     pub hosted_domain: Option<String>,
     /// When they first signed in (RFC 3339, UTC).
     pub created_at: String,
@@ -43,6 +48,23 @@ pub struct Me {
     pub last_login_at: String,
     /// How this request proved it: `session` or `token`.
     pub via: String,
+}
+
+impl Example for Me {
+    fn example() -> Self {
+        Self {
+            id: "110169484474386276334".to_owned(),
+            email: "ada@example.com".to_owned(),
+            email_verified: true,
+            name: Some("Ada Lovelace".to_owned()),
+            picture: Some("https://lh3.googleusercontent.com/a/ada=s96-c".to_owned()),
+            provider: "google".to_owned(),
+            hosted_domain: None,
+            created_at: "2026-11-21T09:00:00Z".to_owned(),
+            last_login_at: "2026-11-25T09:00:00Z".to_owned(),
+            via: "session".to_owned(),
+        }
+    }
 }
 
 impl Me {
@@ -179,7 +201,7 @@ impl<'a> ApiExtractor<'a> for Asking {
 
 /// The API as endpoints.
 pub fn service() -> OpenApiService<Api, ()> {
-    OpenApiService::new(Api, "Doorward", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(Api, "Doorward API", env!("CARGO_PKG_VERSION"))
         .description("Who is signed in, for programs in any language.")
 }
 
@@ -188,7 +210,18 @@ pub fn document(cookies: &Cookies, api_url: &str) -> Value {
     let text = service().server(api_url).spec();
     let mut document: Value = serde_json::from_str(&text).unwrap_or_default();
     document["components"]["securitySchemes"][BY_COOKIE]["name"] = json!(cookies.session_name());
+    complete(&mut document["components"]["schemas"]["Me"]);
     document
+}
+
+/// Says of [`Me`] what its Rust types cannot: every field is always there, whether null or not.
+fn complete(me: &mut Value) {
+    let names = me["properties"].as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
+    me["required"] = json!(names.unwrap_or_default());
+    for moment in ["created_at", "last_login_at"] {
+        me["properties"][moment]["format"] = json!("date-time");
+    }
+    me["properties"]["via"]["enum"] = json!(["session", "token"]);
 }
 
 /// The document.

@@ -1,10 +1,14 @@
-//! `/assets/…`, `/favicon.ico`, `/robots.txt`: files embedded in the binary, and nothing from any disk.
+//! `/assets/…`, `/favicon.ico`, `/robots.txt`: files that the pages hold in memory. Nothing that is asked for is looked
+//! up on any disk.
+
+use std::sync::Arc;
 
 use http::header::CACHE_CONTROL;
-use poem::web::Path;
+use poem::web::{Data, Path};
 use poem::{Response, handler};
 
 use crate::pages::assets::Assets;
+use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 
 /// A year, unchanged: the name holds the content's hash.
@@ -13,8 +17,8 @@ const A_DAY: &str = "public, max-age=86400";
 
 /// A file by its hashed name.
 #[handler]
-pub fn asset(Path(name): Path<String>) -> Result<Response, Error> {
-    let file = Assets::file(&name).ok_or(Fault::NotFound)?;
+pub fn asset(Path(name): Path<String>, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let file = app.pages.asset(&name).ok_or(Fault::NotFound)?;
     Ok(Response::builder()
         .content_type(file.mime)
         .header(CACHE_CONTROL, if file.immutable { FOREVER } else { A_DAY })

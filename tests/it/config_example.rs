@@ -107,10 +107,12 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
     for (name, text) in files {
         fs::write(folder.path().join(name), text).expect("a file");
     }
+    fs::write(folder.path().join("logo.svg"), "<svg xmlns=\"http://www.w3.org/2000/svg\"/>").expect("a logo");
+    fs::create_dir(folder.path().join("pages")).expect("a folder");
     let example = example();
     let set: Vec<_> = example.lines().skip(1).take(6).collect();
     let alternatives: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(alternatives.len(), 9, "{alternatives:?}");
+    assert_eq!(alternatives.len(), 12, "{alternatives:?}");
     for alternative in alternatives {
         let replaced: &[&str] = match alternative.split(" = ").next().expect("a key") {
             "providers.google.client_secret_file" => &["client_secret"],

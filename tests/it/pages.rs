@@ -162,7 +162,7 @@ fn initials_suit_the_names_of_the_world() {
 
 #[test]
 fn everything_of_ours_lies_below_the_path_of_the_site() {
-    let pages = Pages::new(&config::Pages { title: "Tea & <Cakes>".to_owned() }, "/auth");
+    let pages = Pages::new(&config::Pages { title: "Tea & <Cakes>".to_owned(), ..config::Pages::default() }, "/auth");
     let login = LoginPage { login_url: "/auth/login", provider_label: "Google", is_google: true, notice: None };
     let html = pages.login(&login).expect("a page");
     assert!(html.contains("· Tea &amp; &lt;Cakes&gt;</title>"), "{html}");
