@@ -1,54 +1,12 @@
 //! What a sign-in leaves in the log: one line that says how it ended, and nothing that could be used again.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use doorward::login::Answer;
 use serde_json::json;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::site::desk::Desk;
+use crate::site::log::Log;
 use crate::site::provider::wire::Canned;
 use crate::site::provider::{CLIENT_SECRET, Door};
-
-/// Everything that this thread logs, at every level, whoever logs it.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn keep(&self) -> DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn take(&self) -> String {
-        let bytes = std::mem::take(&mut *self.0.lock().expect("no test panicked here"));
-        String::from_utf8(bytes).expect("UTF-8")
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no test panicked here").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// The lines about how sign-ins ended.
 fn outcomes(log: &str) -> Vec<&str> {

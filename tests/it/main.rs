@@ -26,6 +26,7 @@ mod login_keys;
 mod login_log;
 mod login_return_to;
 mod logout;
+mod look;
 mod markup;
 mod migrations;
 mod names;

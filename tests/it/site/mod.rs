@@ -7,6 +7,7 @@ pub mod desk;
 pub mod independent;
 pub mod instance;
 pub mod line;
+pub mod log;
 pub mod memory;
 pub mod place;
 pub mod program;
