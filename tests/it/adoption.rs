@@ -292,7 +292,7 @@ async fn names_and_pictures_that_do_not_fit_are_cut_or_left_out_in_every_charact
             sign_in.identity.name = Some(format!("{}{}", "🍣".repeat(200), "é".repeat(55)));
             sign_in.identity.picture = Some(format!("https://lh3.example/{}", "p".repeat(5000 - 20)));
             sign_in.identity.picture.as_mut().expect("one").truncate(2048);
-            sign_in.session.handle = crate::store::hashed(subject.len() as u32);
+            sign_in.session.handle = hashed(subject.len() as u32);
             let user = opened(&store, &sign_in).await;
             let row = &database
                 .rows("select char_length(name), picture, hex(convert(name using utf8mb4)) from users")

@@ -54,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pages",
         ],
     ),
-    ("server", &["web", "config", "store", "clock", "random", "names", "sessions", "tokens"]),
+    ("server", &["web", "config", "store", "clock", "names", "sessions", "tokens"]),
     ("demo", &["clock", "random"]),
 ];
 

@@ -35,6 +35,7 @@ mod outage;
 mod pages;
 mod readme;
 mod sessions;
+mod static_binary;
 mod store;
 
 // The harness.
