@@ -126,7 +126,7 @@ impl Api {
     /// Answers by the visitor's session cookie, which a program passes on as it came, or by an API token. A token
     /// decides where there is one, whatever the cookie says.
     #[oai(path = "/me", method = "get", operation_id = "me")]
-    async fn me(&self, visitor: Asking, app: Data<&Arc<App>>, visit: Data<&Visit>) -> MeAnswer {
+    async fn me(&self, visitor: Asking, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> MeAnswer {
         let problem = |fault: &Fault| Json(answer::problem(fault, &app, &visit.request_id));
         let nobody = |fault: Fault| {
             let challenge = answer::challenge(&fault).unwrap_or_default().to_owned();

@@ -58,7 +58,7 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
 
 /// The provider sends the browser back here.
 #[handler]
-pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Visit>) -> Result<Response, Error> {
+pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> Result<Response, Error> {
     let login = login(&app)?;
     let headers = request.headers();
     if navigation::is_prefetch(headers) {

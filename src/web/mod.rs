@@ -86,7 +86,7 @@ impl FrontDoor {
         Self { body_patience, ..self }
     }
 
-    async fn answer(&self, mut request: Request, visit: &Visit) -> Result<Response, Error> {
+    async fn answer(&self, mut request: Request, visit: &Arc<Visit>) -> Result<Response, Error> {
         if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_URI) {
             return Err(Fault::UriTooLong.into());
         }
@@ -102,7 +102,7 @@ impl FrontDoor {
             return Err(Fault::ForeignOrigin.into());
         }
         read_body(&mut request, self.body_patience).await?;
-        request.set_data(visit.clone());
+        request.set_data(Arc::clone(visit));
         self.routes.call(request).await.map_err(fault)
     }
 
@@ -132,7 +132,7 @@ impl Endpoint for FrontDoor {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
-        let visit = Visit::of(&self.app, &request);
+        let visit = Arc::new(Visit::of(&self.app, &request));
         let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
         let answered = answered.unwrap_or_else(|_| Err(Fault::Defect.into()));
         let mut response = answered.unwrap_or_else(|error| answer::failure(error, &self.app, &visit));
