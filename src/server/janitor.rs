@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::StoreError;
 use crate::web::app::App;
 
 /// How often debts to the store are looked at.
@@ -58,8 +57,11 @@ fn look_at_provider(app: &Arc<App>) {
 }
 
 async fn sweep(app: &App) {
-    let swept = async { Ok::<_, StoreError>((app.sessions.sweep().await?, app.tokens.sweep().await?)) };
-    match swept.await {
+    let swept = match app.sessions.sweep().await {
+        Ok(sessions) => app.tokens.sweep().await.map(|tokens| (sessions, tokens)),
+        Err(error) => Err(error),
+    };
+    match swept {
         Ok((0, 0)) => {}
         Ok((sessions, tokens)) => tracing::info!(sessions, tokens, "expired rows were forgotten"),
         Err(error) => tracing::warn!(reason = error.reason(), "expired rows could not be forgotten: {error}"),
@@ -76,9 +78,10 @@ pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
             Err(error) => {
                 let reason = error.to_string();
                 if reason != said {
-                    match error {
-                        StoreError::Unavailable(_) => tracing::warn!("{reason}; trying again until it answers"),
-                        _ => tracing::error!("{reason}"),
+                    if error.is_temporary() {
+                        tracing::warn!("{reason}; trying again until it answers");
+                    } else {
+                        tracing::error!("{reason}");
                     }
                     said = reason;
                 }

@@ -50,6 +50,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it may mend by itself.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
     /// A stable word for logs, metrics and tests.
     pub fn reason(&self) -> &'static str {
         match self {

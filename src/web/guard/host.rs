@@ -23,25 +23,23 @@ pub enum Between {
 /// Whether a page must be asked for elsewhere: the request names a host (`authority` of HTTP/2, or `Host`) other than
 /// that of `public_url`.
 ///
-/// From a proxy, `X-Forwarded-Host` counts instead. A proxy in front of TLS may also have put its own name for us there,
-/// an address or a name without a dot: that says nothing about the browser, and a redirect would come back for ever.
+/// A proxy may have put its own name for us there, and a redirect would come back for ever. So where it tells in
+/// `X-Forwarded-Host` that the browser asked for us, it is believed; and one in front of TLS, which is one for certain, is
+/// believed as well when it tells otherwise. Where it tells nothing, an address or a name without a dot is such a name.
 pub fn is_elsewhere(
     headers: &HeaderMap,
     authority: Option<&Authority>,
     public_url: &PublicUrl,
     between: Between,
 ) -> bool {
-    let forwarded: Vec<&str> = match between {
-        Between::Nobody => Vec::new(),
-        Between::Proxy | Between::TlsProxy => headers
-            .get_all("x-forwarded-host")
-            .iter()
-            .flat_map(|host| host.to_str().unwrap_or("?").split(','))
-            .collect(),
-    };
-    if !forwarded.is_empty() {
-        // In a chain of proxies each adds what it was asked for. One of them was asked for us.
-        return !forwarded.iter().any(|host| is_ours(host.trim(), public_url));
+    let lines = headers.get_all("x-forwarded-host").iter().filter(|_| between != Between::Nobody);
+    // In a chain of proxies each adds what it was asked for; one of them was asked by the browser.
+    let forwarded: Vec<&str> = lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).collect();
+    if forwarded.iter().any(|host| is_ours(host.trim(), public_url)) {
+        return false;
+    }
+    if between == Between::TlsProxy && !forwarded.is_empty() {
+        return true;
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(host) = authority.map(Authority::as_str).or(host) else { return false };
