@@ -14,6 +14,7 @@ mod config;
 mod config_example;
 mod cookies;
 mod csrf;
+mod database_tls;
 mod demo;
 mod every_door;
 mod host;

@@ -265,14 +265,9 @@ async fn what_is_no_database_is_left_alone() {
     assert_eq!(std::fs::read_to_string(&path).expect("read"), text);
 }
 
-/// What holds on both servers.
-async fn servers() -> Vec<Database> {
-    [Database::mariadb().await, Database::mysql().await].into_iter().flatten().collect()
-}
-
 #[tokio::test]
 async fn a_missing_database_is_created() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let Place::Mysql(place) = &database.config.place else { panic!("a server") };
         database.run(&[&format!("drop database {}", place.name)]).await;
         let store = database.store(clock());
@@ -285,7 +280,7 @@ async fn a_missing_database_is_created() {
 
 #[tokio::test]
 async fn an_account_that_may_not_is_told_what_to_type_and_never_the_password() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let mut place = database.place();
         let account = format!("poor{}", std::process::id());
         database
@@ -309,7 +304,7 @@ async fn an_account_that_may_not_is_told_what_to_type_and_never_the_password() {
 
 #[tokio::test]
 async fn an_account_that_may_only_read_and_write_rows_serves_tables_that_are_ready() {
-    for database in servers().await {
+    for database in Database::servers().await {
         ready(&database).await;
         let mut place = database.place();
         let account = format!("rows{}", std::process::id());

@@ -16,11 +16,6 @@ use crate::store::{ADA, ISSUER, clock, first_sign_in, hashed, holder, opened, re
 /// The statement with its command byte, to tell it from what merely speaks of it.
 const COMMIT: &str = "\u{3}commit";
 
-/// MariaDB and MySQL, as far as they are here.
-async fn servers() -> Vec<Database> {
-    [Database::mariadb().await, Database::mysql().await].into_iter().flatten().collect()
-}
-
 /// A wire to the database's server, and a store that is ready at its other end, with this many connections.
 async fn wired(database: &Database, max_connections: usize) -> (Wire, SharedStore) {
     ready(database).await;
@@ -46,7 +41,7 @@ async fn healed(store: &SharedStore, within: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_packet_of_a_sign_in_fails_there_is_one_user_and_one_session() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 4).await;
         for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Refuse(1213), Fault::Refuse(1205)] {
             for packet in 0.. {
@@ -73,7 +68,7 @@ async fn whichever_packet_of_a_sign_in_fails_there_is_one_user_and_one_session()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 4).await;
         for number in 0..20 {
             wire.set(Moment::Text(COMMIT), Fault::CutAfter);
@@ -88,7 +83,7 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_lasts_is_told_as_what_it_is() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 4).await;
         let cases = [
             (1290, "store_read_only"),
@@ -108,7 +103,7 @@ async fn a_failure_that_lasts_is_told_as_what_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_the_server_closed_meanwhile_are_replaced_unseen() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (_wire, store) = wired(&database, 4).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         let place = database.place();
@@ -126,7 +121,7 @@ async fn connections_that_the_server_closed_meanwhile_are_replaced_unseen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_wire_is_told_in_time_and_leaves_all_connections_usable() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 3).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         wire.freeze();
@@ -164,7 +159,7 @@ async fn a_frozen_wire_is_told_in_time_and_leaves_all_connections_usable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_is_given_up_half_way_holds_nobody_up() {
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 2).await;
         wire.set(Moment::Text("insert into doorward_sessions"), Fault::Freeze);
         let given_up = tokio::spawn({
@@ -188,7 +183,7 @@ async fn a_sign_in_that_is_given_up_half_way_holds_nobody_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_waits_for_a_row_that_the_site_holds() {
     use mysql_async::prelude::Queryable;
-    for database in servers().await {
+    for database in Database::servers().await {
         let (wire, store) = wired(&database, 4).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         let place = database.place();

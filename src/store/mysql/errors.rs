@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mysql_async::{Error, IoError, ServerError};
+use mysql_async::{DriverError, Error, IoError, ServerError};
 
 use crate::config::database::Mysql;
 use crate::store::StoreError;
@@ -36,11 +36,28 @@ pub fn remedy(error: &Error) -> Remedy {
 pub fn store_error(error: &Error) -> StoreError {
     match error {
         Error::Server(error) => server_error(error),
-        Error::Io(IoError::Tls(error)) => StoreError::Schema(format!(
-            "the database's certificate was not accepted: {error}. Look at [database] tls and its ca_file"
-        )),
+        Error::Io(IoError::Tls(error)) => distrusted(&error.to_string()),
+        Error::Io(IoError::Io(error)) => {
+            let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+            match tls {
+                Some(rustls::Error::InvalidCertificate(_)) => distrusted(&error.to_string()),
+                _ => StoreError::Unavailable(error.to_string()),
+            }
+        }
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => StoreError::Schema(
+            "the database server offers no encryption, and [database] tls asks for it: set up TLS there, or turn it \
+             off here if nobody can listen on the way"
+                .to_owned(),
+        ),
         error => StoreError::Unavailable(error.to_string()),
     }
+}
+
+fn distrusted(why: &str) -> StoreError {
+    StoreError::Schema(format!(
+        "the database's certificate was not accepted: {why}. Look at [database] tls, and at ca_file, which names the \
+         authority that signed it"
+    ))
 }
 
 fn server_error(error: &ServerError) -> StoreError {

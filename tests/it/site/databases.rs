@@ -61,6 +61,11 @@ impl Database {
         Some(Self::on_server(Kind::MySql, &url).await)
     }
 
+    /// A fresh database on each server that is here, for what a file does not know.
+    pub async fn servers() -> Vec<Self> {
+        [Self::mariadb().await, Self::mysql().await].into_iter().flatten().collect()
+    }
+
     async fn on_server(kind: Kind, url: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
@@ -187,13 +192,19 @@ fn mariadb_url() -> Option<String> {
 pub struct Server {
     folder: TempDir,
     port: u16,
+    further: Vec<String>,
     id: AtomicU32,
 }
 
 impl Server {
     /// Makes a server and starts it. `None`: MariaDB is not installed.
     pub fn start() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_with(Vec::new())
+    }
+
+    /// The same with further options.
+    pub fn start_with(further: Vec<String>) -> Option<Self> {
+        let folder = folder_for_a_server();
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .arg(format!("--datadir={}", folder.path().join("data").display()))
@@ -205,7 +216,7 @@ impl Server {
             return None;
         }
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
-        let server = Self { folder, port, id: AtomicU32::new(0) };
+        let server = Self { folder, port, further, id: AtomicU32::new(0) };
         server.run();
         Some(server)
     }
@@ -228,6 +239,7 @@ impl Server {
             .arg(format!("--socket={}", self.folder.path().join("socket").display()))
             .arg(format!("--port={}", self.port))
             .args(["--innodb-buffer-pool-size=64M", "--max-connections=400"])
+            .args(&self.further)
             .args(as_root())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -260,6 +272,23 @@ impl Drop for Server {
         // It may be dead already.
         let _ = Command::new("kill").args(["-s", "KILL", &id]).stderr(Stdio::null()).status();
     }
+}
+
+/// A folder that names this process. What processes before left behind, whose end no destructor saw, goes first.
+fn folder_for_a_server() -> TempDir {
+    let all = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("mariadb-").and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|owner| !std::path::Path::new("/proc").join(owner).exists()) {
+            // Another process may be clearing up too.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    tempfile::Builder::new()
+        .prefix(&format!("mariadb-{}-", std::process::id()))
+        .tempdir_in(all)
+        .expect("cargo makes this folder")
 }
 
 /// MariaDB's programs refuse to run as root unless told to; elsewhere they would refuse the option.
