@@ -20,6 +20,7 @@ on_every_database!(suite:
     a_key_that_takes_two_ids_for_one_refuses_the_second,
     foreign_keys_on_the_table_hold,
     the_site_may_change_its_table_while_we_run,
+    a_rule_of_the_sites_own_that_refuses_a_row_refuses_the_sign_in,
 );
 
 /// The table of the tutorials, as people make it.
@@ -233,6 +234,18 @@ mod suite {
         assert!(matches!(answer, Err(StoreError::Schema(_))), "{answer:?}");
         store.prepare(Some(ISSUER)).await.expect("created anew");
         opened(&store, &first_sign_in(ADA, 3)).await;
+    }
+
+    pub async fn a_rule_of_the_sites_own_that_refuses_a_row_refuses_the_sign_in(database: Database) {
+        let ruled =
+            TUTORIAL.replace("picture varchar(255))", "picture varchar(255), check (email <> 'ada@example.com'))");
+        database.run(&[&ruled]).await;
+        let store = ready(&database).await;
+        let answer = store.sign_in(&first_sign_in(ADA, 1)).await;
+        assert!(matches!(answer, Err(StoreError::Refused(_))), "{answer:?}");
+        for table in ["users", "doorward_identities", "doorward_sessions"] {
+            assert_eq!(database.value(&format!("select count(*) from {table}")).await, "0", "{table}");
+        }
     }
 
     pub async fn foreign_keys_on_the_table_hold(database: Database) {

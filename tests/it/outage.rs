@@ -85,12 +85,7 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice() {
 async fn a_failure_that_lasts_is_told_as_what_it_is() {
     for database in Database::servers().await {
         let (wire, store) = wired(&database, 4).await;
-        let cases = [
-            (1290, "store_read_only"),
-            (1114, "store_read_only"),
-            (1040, "store_unavailable"),
-            (1064, "store_refused"),
-        ];
+        let cases = [(1290, "store_read_only"), (1114, "store_read_only"), (1040, "store_unavailable")];
         for (code, reason) in cases {
             wire.set(Moment::Text("doorward_sessions"), Fault::Refuse(code));
             let answer = store.sign_in(&first_sign_in(ADA, 1)).await;
