@@ -258,11 +258,16 @@ impl Server {
         }
     }
 
-    /// Sends the server a signal: `STOP`, `CONT`, `KILL`.
+    /// Sends the server a signal: `STOP`, `CONT`, `KILL`. Returns from `STOP` when nothing of it runs any more.
     pub fn signal(&self, name: &str) {
         let id = self.id.load(Ordering::SeqCst).to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
         assert!(sent.success(), "the server is gone");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while name == "STOP" && !is_stopped(&id) {
+            assert!(Instant::now() < deadline, "the server does not stop");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
@@ -289,6 +294,15 @@ fn folder_for_a_server() -> TempDir {
         .prefix(&format!("mariadb-{}-", std::process::id()))
         .tempdir_in(all)
         .expect("cargo makes this folder")
+}
+
+/// Whether every thread of the process stands still.
+fn is_stopped(id: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("a process");
+    threads.flatten().all(|thread| {
+        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        state.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+    })
 }
 
 /// MariaDB's programs refuse to run as root unless told to; elsewhere they would refuse the option.
