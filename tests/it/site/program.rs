@@ -1,8 +1,10 @@
 //! A program started for one test: its output is read line by line, it is waited for by what it says, and it is
 //! ended by its own process id when the test is over.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -121,7 +123,26 @@ impl Output {
 }
 
 /// A port of the loopback interface that nobody holds at the moment.
+///
+/// Not one of those that the system gives to outgoing connections: whoever tries again and again to reach such a port
+/// before its server listens may be connected to themselves.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Tests run in many processes at once: each begins elsewhere.
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        assert!(tried < COUNT, "no port is free");
+        let port = FIRST + (std::process::id().wrapping_mul(61).wrapping_add(tried)) % COUNT;
+        let port = u16::try_from(port).expect("below 32,768");
+        let is_free = |address: IpAddr| match TcpListener::bind((address, port)) {
+            Ok(_) => true,
+            // A machine without IPv6 has nobody listening there either.
+            Err(error) => error.kind() != ErrorKind::AddrInUse,
+        };
+        if is_free(Ipv4Addr::LOCALHOST.into()) && is_free(Ipv6Addr::LOCALHOST.into()) {
+            return port;
+        }
+    }
 }
