@@ -95,7 +95,7 @@ fn only_the_very_bytes_of_our_name_are_ours() {
         format!("a=b; \t __Host-doorward={value};c"),
         format!(";;; =; __Host-doorward={value}"),
     ] {
-        assert_eq!(found(&cookies, line.as_bytes()), [value.clone()], "{line:?}");
+        assert_eq!(found(&cookies, line.as_bytes()), std::slice::from_ref(&value), "{line:?}");
     }
 }
 

@@ -52,18 +52,21 @@ async fn a_sign_in_leads_there_and_back_and_leaves_a_session() {
 #[tokio::test]
 async fn hostile_headers_change_nothing_of_the_request() {
     let site = Site::start().await;
-    for (name, value) in [("x-forwarded-proto", "gopher"), ("forwarded", "host=evil.example;proto=http")] {
+    let hostile = [
+        ("x-forwarded-proto", "gopher"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example;proto=http"),
+    ];
+    for (name, value) in hostile {
         let headers: Vec<_> = TYPED.iter().copied().chain([(name, value)]).collect();
         let away = site.anonymous().ask(Method::GET, "/login", &headers).await;
         assert_eq!(parameter(&away.location(), "redirect_uri"), format!("{}/login/callback", site.url), "{name}");
     }
     // Another host only leads back to ours, whoever claims it.
-    for name in ["host", "x-forwarded-host"] {
-        let headers: Vec<_> = TYPED.iter().copied().chain([(name, "evil.example")]).collect();
-        let answer = site.anonymous().ask(Method::GET, "/login", &headers).await;
-        assert_eq!((answer.status, answer.header("location")), (302, &*format!("{}/login", site.url)), "{name}");
-        assert!(answer.set_cookies().is_empty(), "{answer:#?}");
-    }
+    let headers: Vec<_> = TYPED.iter().copied().chain([("host", "evil.example")]).collect();
+    let answer = site.anonymous().ask(Method::GET, "/login", &headers).await;
+    assert_eq!((answer.status, answer.header("location")), (302, &*format!("{}/login", site.url)));
+    assert!(answer.set_cookies().is_empty(), "{answer:#?}");
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ async fn errors_and_redirects_carry_them_too_and_repeat_nothing_of_the_request()
     let nobody = site.anonymous();
     let payload = "%3Cscript%3Ealert(1)%3C/script%3E";
     let long = format!("/{}", "a".repeat(9000));
-    let knocks: &[(Method, String, &[(&str, &str)], u16)] = &[
+    type Knock<'a> = (Method, String, &'a [(&'a str, &'a str)], u16);
+    let knocks: &[Knock<'_>] = &[
         (Method::GET, format!("/nowhere/{payload}?q={payload}"), TYPED, 404),
         (Method::GET, format!("/login/callback?code={payload}&state={payload}"), TYPED, 400),
         (Method::GET, format!("/login/callback?error={payload}&error_description={payload}&state=s"), TYPED, 400),

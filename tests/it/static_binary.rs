@@ -22,6 +22,10 @@ fn executable() -> Option<PathBuf> {
 fn empty_root(executable: &Path) -> (tempfile::TempDir, u16) {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("dev")).expect("a folder");
+    for (device, minor) in [("null", "3"), ("zero", "5"), ("random", "8"), ("urandom", "9")] {
+        let made = Command::new("mknod").arg(root.path().join("dev").join(device)).args(["c", "1", minor]).status();
+        assert!(made.is_ok_and(|made| made.success()), "only root can make /dev/{device}");
+    }
     fs::copy(executable, root.path().join("doorward")).expect("the executable can be copied");
     let port = free_port();
     let config = format!(
@@ -52,7 +56,7 @@ async fn it_serves_in_an_empty_root_soon_and_in_little_memory() {
     let Some(executable) = executable() else { return };
     let (root, port) = empty_root(&executable);
     let begun = Instant::now();
-    let mut command = Command::new("chroot");
+    let mut command = Command::new("/usr/sbin/chroot");
     command
         .arg(root.path())
         .args(["/doorward", "--config", "/config.toml"])
