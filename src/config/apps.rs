@@ -13,7 +13,7 @@ pub struct Apps {
     pub home: String,
     /// Where a log-out ends, likewise.
     pub after_logout: String,
-    /// Origins that may be returned to and may ask `/api` with the cookie: `http://localhost:8000`.
+    /// Origins that may be returned to: `http://localhost:8000`.
     pub origins: Vec<Url>,
 }
 

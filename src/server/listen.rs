@@ -128,7 +128,13 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<Listener> {
+    use std::os::unix::fs::FileTypeExt;
     use std::os::unix::net::UnixStream;
+
+    // Connecting to an ordinary file is refused as well, and that one is not ours to remove.
+    if std::fs::symlink_metadata(path).is_ok_and(|file| !file.file_type().is_socket()) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is there"));
+    }
     match UnixStream::connect(path) {
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")),
         // Left behind by a run that was killed.

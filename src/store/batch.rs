@@ -5,6 +5,8 @@
 //! of thousands. Nothing is remembered between two questions: an answer is as fresh as a read of one's own, since its
 //! question left after the asker came. Askers are told apart by the whole hash, so nobody gets another's answer.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::credential::Hashed;
@@ -16,6 +18,9 @@ const LARGEST: usize = 256;
 
 /// How many askers may wait; whoever comes then is told at once to come again.
 const QUEUE: usize = 4096;
+
+/// How long an asker waits, the question before theirs included.
+const PATIENCE: Duration = Duration::from_millis(1400);
 
 type Known = Option<(Session, User)>;
 
@@ -44,7 +49,9 @@ impl Batch {
         let too_busy = |_| StoreError::Unavailable("too many requests wait for it".to_owned());
         self.asks.try_send(Ask { handle, answer }).map_err(too_busy)?;
         let stopped = |_| StoreError::Unavailable("it was closed".to_owned());
-        answered.await.map_err(stopped)?
+        let late = |_| StoreError::Unavailable("it did not answer in time".to_owned());
+        // Questions leave one after the other: whoever waits for the one before waits no longer than for their own.
+        tokio::time::timeout(PATIENCE, answered).await.map_err(late)?.map_err(stopped)?
     }
 }
 

@@ -216,7 +216,7 @@ pub trait Keys: Send + Sync {
 pub trait Store: Users + Sessions + Tokens + Keys {
     /// Makes the tables ready: creates the database where it may, adopts or creates `users`, runs our migrations under
     /// a lease, records `issuer` as the one that plain ids belong to, or finds that it is recorded. Safe to repeat.
-    /// Every other method answers [`StoreError::Schema`] until this has succeeded once.
+    /// Every other method answers [`StoreError::Unavailable`] until this has succeeded once.
     async fn prepare(&self, issuer: Option<&str>) -> Result<()>;
     /// What [`Store::prepare`] would do, a line for each step; nothing where all is ready.
     async fn plan(&self) -> Result<Vec<String>>;

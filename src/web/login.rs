@@ -35,7 +35,7 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     let query = request.uri().query().unwrap_or_default();
     let return_to = parameter(query, "rd").and_then(|rd| ReturnTo::parse(&rd, &app.return_rules));
     let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
-    if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !(login.shows_chooser() || choose_account) {
+    if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !login.shows_chooser() {
         // No link on another site signs anybody in silently.
         let login_url = app.paths.login(return_to.as_ref());
         let (provider_label, is_google) = (app.provider.label.as_str(), app.provider.is_google);

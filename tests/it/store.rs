@@ -227,6 +227,8 @@ mod suite {
         assert!(store.user(&UserId::new(ADA)).await.expect("an answer").is_none());
         let user = opened(&store, &first_sign_in(ADA, 2)).await;
         assert_eq!(user.id.as_str(), ADA, "who signs in again is written again");
+        assert!(holder(&store, 1).await.is_none(), "the session of before stays ended");
+        assert!(store.token_by_hash(&token.hash).await.expect("an answer").is_none(), "and so does the token");
         assert_eq!(database.value("select id from users").await, ADA);
     }
 
@@ -459,7 +461,7 @@ mod suite {
             store.create_token(&token(ADA, 1)).await.err(),
         ];
         for answer in answers {
-            assert!(matches!(answer, Some(StoreError::Schema(_))), "{answer:?}");
+            assert!(matches!(answer, Some(StoreError::Unavailable(_))), "{answer:?}");
         }
         store.prepare(Some(ISSUER)).await.expect("ready");
         store.check_readable().await.expect("readable");

@@ -62,7 +62,7 @@ impl Mysql {
 
     fn ready(&self) -> Result<Arc<Ready>> {
         let ready = self.ready.read().unwrap_or_else(PoisonError::into_inner).clone();
-        ready.ok_or_else(|| StoreError::Schema("the tables have not been made ready yet".to_owned()))
+        ready.ok_or_else(|| StoreError::Unavailable("its tables have not been made ready yet".to_owned()))
     }
 
     /// Looks at the table of users again, which is the site's to change while we run.

@@ -206,6 +206,9 @@ async fn write_row(
         return Ok(None);
     }
     given.push(param(subject));
+    if !is_theirs {
+        end_what_was_left(conn, subject).await?;
+    }
     let statement = if is_theirs {
         let sets: Vec<String> = names.iter().map(|name| format!("{name} = ?")).collect();
         format!("update {table} set {} where {id} = {mark}", sets.join(", "))
@@ -223,6 +226,14 @@ async fn write_row(
             None => Err(error),
         },
     }
+}
+
+/// Ends the sessions and tokens of somebody whose row the site deleted: they were signed out by that, and a row that is
+/// written again must not let the old ones in again.
+async fn end_what_was_left(conn: &mut Conn, user_id: &str) -> mysql_async::Result<()> {
+    exec(conn, "delete from doorward_sessions where user_id = ?", vec![param(user_id)]).await?;
+    exec(conn, "delete from doorward_tokens where user_id = ?", vec![param(user_id)]).await?;
+    Ok(())
 }
 
 /// The columns beside the id, quoted, and what goes into them.

@@ -70,7 +70,7 @@ impl Sqlite {
     fn ready(&self) -> Result<Arc<Ready>> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             State::Ready(ready) => Ok(Arc::clone(ready)),
-            State::Unprepared => Err(StoreError::Schema("the tables have not been made ready yet".to_owned())),
+            State::Unprepared => Err(StoreError::Unavailable("its tables have not been made ready yet".to_owned())),
             State::Closed => Err(StoreError::Unavailable("it was closed".to_owned())),
         }
     }

@@ -158,6 +158,11 @@ fn write_row(
     let names: Vec<String> = values.iter().map(|(column, _)| quoted(&column.name)).collect();
     let mut given: Vec<Option<String>> = values.into_iter().map(|(_, value)| value).collect();
     given.push(Some(subject.to_owned()));
+    if !is_theirs {
+        // Whose row the site deleted was signed out by that: a row written again must not let the old ones in again.
+        tx.execute("delete from doorward_sessions where user_id = ?1", [subject])?;
+        tx.execute("delete from doorward_tokens where user_id = ?1", [subject])?;
+    }
     let statement = if is_theirs {
         if names.is_empty() {
             return Ok(None);
