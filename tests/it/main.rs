@@ -17,6 +17,7 @@ mod csrf;
 mod database_tls;
 mod demo;
 mod every_door;
+mod front_door;
 mod host;
 mod house_rules;
 mod independent;
