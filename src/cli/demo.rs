@@ -52,6 +52,8 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let level = context.flags.log_level.clone().unwrap_or_else(|| "warn".to_owned());
     crate::logging::init(&Log { level, ..Log::default() });
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
+    // Before there is anything that must not be left behind.
+    let signals = serve::Signals::listen()?;
     let folder = tempfile::tempdir().map_err(|error| no_room(&error))?;
     let (listeners, port) = listeners(context.flags.listen.as_deref()).await?;
     let mut config = config(port, &folder)?;
@@ -69,7 +71,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         open(&format!("{}/", config.public_url));
     }
     let telling = app.login.as_ref().map(|login| tokio::spawn(tell_of(login.sign_ins())));
-    let ended = serve::until_told_to_end(running).await;
+    let ended = serve::until_told_to_end(running, signals).await;
     if let Some(telling) = telling {
         telling.abort();
     }

@@ -36,10 +36,15 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    // Before anybody can connect: from then on there is something to finish.
+    let mut signals = Signals::listen()?;
     let listeners = bind(&loaded.config).await?;
-    let (_, running) = start(&loaded.config, listeners, Arc::new(SystemClock), Arc::new(OsRandom)).await?;
+    let (_, running) = tokio::select! {
+        started = start(&loaded.config, listeners, Arc::new(SystemClock), Arc::new(OsRandom)) => started?,
+        () = signals.next() => return Ok(()),
+    };
     announce(&loaded.config, &running);
-    until_told_to_end(running).await
+    until_told_to_end(running, signals).await
 }
 
 /// Listens where `config` says.
@@ -105,8 +110,7 @@ fn announce(config: &Config, running: &Running) {
 }
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
-pub async fn until_told_to_end(running: Running) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
+pub async fn until_told_to_end(running: Running, mut signals: Signals) -> Result<(), Failure> {
     signals.next().await;
     tracing::info!("ending: requests under way are finished");
     let drained = tokio::select! {
@@ -120,26 +124,27 @@ pub async fn until_told_to_end(running: Running) -> Result<(), Failure> {
 }
 
 /// The signals that ask a program to end.
-struct Signals {
+pub struct Signals {
     arrived: tokio::sync::mpsc::Receiver<()>,
     _listening: JoinHandle<()>,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    /// Listens for them from now on; none that comes later is lost.
+    pub fn listen() -> Result<Self, Failure> {
         let (arrive, arrived) = tokio::sync::mpsc::channel(2);
         #[cfg(unix)]
-        let mut terminate = {
+        let (mut terminate, mut interrupt) = {
             use tokio::signal::unix::{SignalKind, signal};
-            signal(SignalKind::terminate())
-                .map_err(|error| Failure::not_so(format!("signals cannot be listened for: {error}")))?
+            let deaf = |error| Failure::not_so(format!("signals cannot be listened for: {error}"));
+            (signal(SignalKind::terminate()).map_err(deaf)?, signal(SignalKind::interrupt()).map_err(deaf)?)
         };
         let listening = tokio::spawn(async move {
             loop {
                 #[cfg(unix)]
                 tokio::select! {
                     _ = terminate.recv() => {}
-                    _ = tokio::signal::ctrl_c() => {}
+                    _ = interrupt.recv() => {}
                 }
                 #[cfg(not(unix))]
                 let _ = tokio::signal::ctrl_c().await;

@@ -35,16 +35,23 @@ async fn it_answers_while_its_provider_is_away_and_ends_when_asked() {
 async fn a_request_under_way_is_answered_before_the_end() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut site = Binary::serve(PROVIDER_AWAY);
-    let port = site.public_url.rsplit(':').next().expect("a port").parse::<u16>().expect("a number");
-    let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n").await.expect("half a request");
-    // The server has the connection when it answers another one that came later.
-    assert_eq!(Anonymous::at(&site.public_url).get("healthz").await.status, 200);
+    let authority = site.public_url.trim_start_matches("http://").to_owned();
+    let mut connection = tokio::net::TcpStream::connect(&authority).await.expect("it listens");
+    let head = format!(
+        "POST /logout HTTP/1.1\r\nHost: {authority}\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 4\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.expect("the head");
+    // Asking for the body is what the server does once it is at work.
+    let mut asked = [0; 25];
+    connection.read_exact(&mut asked).await.expect("it goes on");
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     site.program.signal("TERM");
-    connection.write_all(b"Connection: close\r\n\r\n").await.expect("the other half");
+    site.program.wait_for("announcement of the end", |line| line.contains("ending").then_some(()));
+    connection.write_all(b"body").await.expect("the body");
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}\n{}", site.program.said());
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer:?}\n{}", site.program.said());
     assert_eq!(site.program.wait().code(), Some(0));
 }
 
