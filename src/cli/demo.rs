@@ -54,7 +54,8 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
     // Before there is anything that must not be left behind.
     let signals = serve::Signals::listen()?;
-    let folder = tempfile::tempdir().map_err(|error| no_room(&error))?;
+    // A root directory that holds nothing but us has no place for temporary files.
+    let folder = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(".")).map_err(|error| no_room(&error))?;
     let (listeners, port) = listeners(context.flags.listen.as_deref()).await?;
     let mut config = config(port, &folder)?;
     let secret = Plain::new(&*random);
@@ -219,5 +220,5 @@ fn open(address: &str) {
 
 fn no_room(error: &io::Error) -> Failure {
     Failure::not_so(format!("no temporary folder could be made: {error}"))
-        .hint("set TMPDIR to a folder you may write to")
+        .hint("set TMPDIR to a folder you may write to, or start it in one")
 }

@@ -70,6 +70,15 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_second_instance_says_who_holds_the_port() {
+    let first = Binary::serve(PROVIDER_AWAY);
+    let second = first.run(&["serve"]);
+    assert_eq!(second.code, 69, "{second:#?}");
+    let holder = format!("doorward, process {}", first.program.id());
+    assert!(second.stderr.contains(&holder), "{holder:?} is not named: {second:#?}");
+}
+
+#[test]
 fn it_is_ready_at_once_on_sqlite() {
     let begun = Instant::now();
     let site = Binary::serve(PROVIDER_AWAY);

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use doorward::login::Login;
 use doorward::model::Browser;
 use doorward::store::SharedStore;
-use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::CertificateParams;
 use serde_json::json;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
+use tokio_rustls::rustls::{SupportedProtocolVersion, version};
 
 use crate::site::desk::{Desk, config, login};
 use crate::site::memory::Memory;
+use crate::site::provider::authority::{Authority, BOTH_VERSIONS};
 use crate::site::provider::wire::{self, Canned, Listener};
 use crate::site::provider::{Door, Script};
 
@@ -113,21 +111,8 @@ impl TlsProvider {
         change: impl FnOnce(&mut CertificateParams),
         versions: &[&'static SupportedProtocolVersion],
     ) -> Self {
-        let key = || KeyPair::generate().expect("a key");
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
-        let server_key = key();
-        let mut server = CertificateParams::new([host.to_owned()]).expect("parameters");
-        change(&mut server);
-        let certificate = server.signed_by(&server_key, &authority).expect("a certificate");
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
-        let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .expect("a certificate and its key");
+        let authority = Authority::new();
+        let tls = authority.acceptor_with(host, change, versions);
         let socket = wire::bind("127.0.0.1:0".parse().expect("an address")).await;
         let issuer = format!("https://localhost:{}", socket.local_addr().expect("an address").port());
         let metadata = json!({
@@ -136,11 +121,10 @@ impl TlsProvider {
             "token_endpoint": format!("{issuer}/token"),
             "jwks_uri": format!("{issuer}/keys"),
         });
-        let listener =
-            wire::listen_tls(socket, TlsAcceptor::from(Arc::new(tls)), move |request| match request.path.as_str() {
-                "/keys" => Canned::json(json!({ "keys": [] })),
-                _ => Canned::json(metadata.clone()),
-            });
+        let listener = wire::listen_tls(socket, tls, move |request| match request.path.as_str() {
+            "/keys" => Canned::json(json!({ "keys": [] })),
+            _ => Canned::json(metadata.clone()),
+        });
         let mut ca_file = tempfile::NamedTempFile::new().expect("a file");
         ca_file.write_all(authority.pem().as_bytes()).expect("a disk");
         Self { _listener: listener, issuer, ca_file }
@@ -156,12 +140,10 @@ impl TlsProvider {
     }
 }
 
-const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS12, &version::TLS13];
-
 /// OIDC-35: a certificate of an authority that the operator named is good, over both versions of TLS.
 #[tokio::test]
 async fn a_providers_certificate_is_verified_by_the_operators_authority() {
-    for versions in [BOTH, &[&version::TLS12], &[&version::TLS13]] {
+    for versions in [BOTH_VERSIONS, &[&version::TLS12], &[&version::TLS13]] {
         let provider = TlsProvider::start("localhost", |_| {}, versions).await;
         provider.login(true).begin(None, false).await.expect("a good certificate");
     }
@@ -178,7 +160,7 @@ async fn a_certificate_that_does_not_hold_is_refused() {
         ("not yet valid", "localhost", |server| server.not_before = rcgen::date_time_ymd(2090, 1, 1), true),
     ];
     for (what, host, change, knows_authority) in table {
-        let provider = TlsProvider::start(host, change, BOTH).await;
+        let provider = TlsProvider::start(host, change, BOTH_VERSIONS).await;
         let error = provider.login(knows_authority).begin(None, false).await.expect_err(what);
         assert_eq!(error.reason(), "provider_unavailable", "{what}");
         assert!(error.to_string().contains("certificate"), "{what}: {error}");

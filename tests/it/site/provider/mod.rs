@@ -4,11 +4,12 @@
 //! for what. Tests let somebody sign in either over HTTP at its authorization endpoint or at once by
 //! [`ScriptedProvider::approve`].
 
+pub mod authority;
 pub mod keys;
 pub mod wire;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine;
@@ -19,6 +20,7 @@ use doorward::login::Answer;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use self::authority::Authority;
 use self::keys::Key;
 use self::wire::{Canned, Request};
 
@@ -170,16 +172,21 @@ impl ScriptedProvider {
     /// Starts one at `address`, where an earlier one may have been.
     pub async fn start_at(address: SocketAddr) -> Self {
         let socket = wire::bind(address).await;
-        let address = socket.local_addr().expect("an address");
-        let state = Arc::new(State {
-            issuer: format!("http://{address}"),
-            script: Mutex::default(),
-            grants: Mutex::default(),
-            hits: Mutex::default(),
-            authenticated_by: Mutex::default(),
-        });
+        let issuer = format!("http://{}", socket.local_addr().expect("an address"));
+        let state = State::new(issuer);
         let answering = Arc::clone(&state);
         let listener = wire::listen(socket, move |request| answering.answer(&request));
+        Self { state, listener }
+    }
+
+    /// Starts one that is `https://HOST:PORT`, on a free port of `address`; `authority` vouches for it.
+    pub async fn start_tls(address: IpAddr, host: &str, authority: &Authority) -> Self {
+        let socket = wire::bind(SocketAddr::new(address, 0)).await;
+        let issuer = format!("https://{host}:{}", socket.local_addr().expect("an address").port());
+        let state = State::new(issuer);
+        let answering = Arc::clone(&state);
+        let tls = authority.acceptor(host);
+        let listener = wire::listen_tls(socket, tls, move |request| answering.answer(&request));
         Self { state, listener }
     }
 
@@ -230,6 +237,16 @@ impl ScriptedProvider {
 }
 
 impl State {
+    fn new(issuer: String) -> Arc<Self> {
+        Arc::new(Self {
+            issuer,
+            script: Mutex::default(),
+            grants: Mutex::default(),
+            hits: Mutex::default(),
+            authenticated_by: Mutex::default(),
+        })
+    }
+
     fn script(&self) -> Script {
         self.script.lock().expect("no test panicked here").clone()
     }
