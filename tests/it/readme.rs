@@ -61,6 +61,54 @@ fn the_configuration_in_the_readme_is_fine() {
 }
 
 #[test]
+fn the_configuration_for_a_container_is_fine() {
+    let blocks = blocks("toml");
+    let is_database = |line: &&String| line.as_str() == "[database]";
+    let (first, database) = (&blocks[0], &blocks[1]);
+    let site = first.iter().take_while(|line| !is_database(line)).cloned().collect::<Vec<_>>();
+    assert!(database.iter().any(|line| line.starts_with("tls")), "{database:#?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    for secret in ["google-secret", "database-password"] {
+        let secret = folder.path().join(secret);
+        fs::write(&secret, "readme\n").expect("a secret");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    }
+    binary::configure(folder.path(), &[site, database.clone()].concat().join("\n"));
+    // What holds: the server of the other container, in plain; the image's own word on where to listen.
+    let mut command = binary::command(folder.path());
+    for line in dockerfile().lines().filter_map(|line| line.strip_prefix("ENV ")) {
+        let (name, value) = line.split_once('=').expect("NAME=value");
+        command.env(name, value);
+    }
+    let shown = binary::run(command.args(["config", "show"]));
+    assert_eq!(shown.code, 0, "{shown:#?}");
+    for value in ["\"mysql\"", "0.0.0.0:3000", "off"] {
+        assert!(shown.stdout.contains(value), "{value}: {shown:#?}");
+    }
+    assert!(!shown.stderr.contains("unknown") && !shown.stderr.contains("warning"), "{shown:#?}");
+}
+
+fn dockerfile() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile")).expect("Dockerfile")
+}
+
+#[test]
+fn the_image_holds_the_static_binary_alone_and_its_commands_are_understood() {
+    let dockerfile = dockerfile();
+    let (build, image) = dockerfile.split_once("FROM scratch\n").expect("the last stage begins with nothing");
+    let flags = "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build --release";
+    assert!(build.contains(flags) && readme().contains(flags), "it is built as the README says");
+    let user = image.lines().find_map(|line| line.strip_prefix("USER ")).expect("a user");
+    let is_nobody = |id: &str| id.parse::<u32>().is_ok_and(|id| id > 0);
+    assert!(user.split(':').all(is_nobody), "{user} is not a number, or is root");
+    let check = image.split_once("CMD ").expect("a health check").1.lines().next().expect("a line");
+    let check: Vec<String> = serde_json::from_str(check).expect("a command without a shell: there is none");
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = binary::run(binary::command(folder.path()).args(&check[1..]).arg("--help"));
+    assert_eq!((check[0].as_str(), ran.code), ("/doorward", 0), "{ran:#?}");
+}
+
+#[test]
 fn the_curl_lines_in_the_readme_get_what_they_say() {
     let site = Binary::serve(binary::PROVIDER_AWAY);
     let curl: Vec<_> = blocks("sh").concat().into_iter().filter(|line| line.starts_with("curl ")).collect();

@@ -13,11 +13,14 @@ use crate::site::empty_root::{EmptyRoot, Inside};
 use crate::site::name_server::NameServer;
 use crate::site::program::free_port;
 use crate::site::provider::authority::Authority;
-use crate::site::provider::{CLIENT_ID, CLIENT_SECRET, Door, ScriptedProvider};
+use crate::site::provider::{CLIENT_SECRET, Door, ScriptedProvider};
 use crate::site::tiers::Tier;
 use crate::site::visitors::{Anonymous, SignedIn, Visitor};
 
-/// What the issue allows.
+/// Our name at the provider: one that a configuration takes.
+const CLIENT_ID: &str = "client-of-tests";
+
+/// What is promised.
 const LARGEST_BYTES: u64 = 20_000_000;
 const LARGEST_RESIDENT_KIB: u64 = 25 * 1024;
 const READY_WITHIN: Duration = Duration::from_millis(100);
@@ -119,6 +122,7 @@ impl Site {
     async fn prepare(binary: &str, name_server: Ipv4Addr, authority: &Authority, trusted: &Authority) -> Self {
         let provider = ScriptedProvider::start_tls(IpAddr::V4(PROVIDER), PROVIDER_NAME, authority).await;
         provider.script().now = SystemClock.now().unix();
+        provider.script().client_id = CLIENT_ID.to_owned();
         let root = EmptyRoot::around(binary, name_server);
         root.write("ca.pem", &trusted.pem());
         root.write("secret", CLIENT_SECRET);

@@ -62,6 +62,8 @@ pub type Mangle = fn(String) -> String;
 /// What the provider says, to be changed at any time.
 #[derive(Clone)]
 pub struct Script {
+    /// The client that it knows.
+    pub client_id: String,
     /// Who signs in next: `sub`, `email`, `name` and whatever else the ID token holds.
     pub person: Map<String, Value>,
     /// What time the tokens are made at.
@@ -95,6 +97,7 @@ impl Default for Script {
         let key = Key::numbered(0);
         let published = vec![key.public()];
         Self {
+            client_id: CLIENT_ID.to_owned(),
             person: person("1101", "ada@example.com", "Ada Lovelace"),
             now: NOW,
             metadata: Overrides::new(),
@@ -205,7 +208,7 @@ impl ScriptedProvider {
         Config {
             label: "Test".to_owned(),
             issuer: self.issuer().to_owned(),
-            client_id: CLIENT_ID.to_owned(),
+            client_id: self.script().client_id.clone(),
             client_secret: Secret::new(CLIENT_SECRET),
             ..other("test")
         }
@@ -305,7 +308,9 @@ impl State {
     /// A code for the request in `query`, where it is one that we insist on.
     fn grant(&self, query: &HashMap<String, String>) -> Option<String> {
         let is = |name: &str, value: &str| query.get(name).is_some_and(|given| given == value);
-        let is_ours = is("client_id", CLIENT_ID) && is("response_type", "code") && is("code_challenge_method", "S256");
+        let is_ours = is("client_id", &self.script().client_id)
+            && is("response_type", "code")
+            && is("code_challenge_method", "S256");
         if !is_ours || !query.contains_key("state") {
             return None;
         }
@@ -323,7 +328,7 @@ impl State {
 
     fn exchange(&self, request: &Request, script: &Script) -> Canned {
         let refuse = |error: &str| Canned::json(json!({ "error": error })).with_status(400);
-        let Some(authenticated_by) = request.authenticated_by(CLIENT_ID, CLIENT_SECRET) else {
+        let Some(authenticated_by) = request.authenticated_by(&script.client_id, CLIENT_SECRET) else {
             return refuse("invalid_client").with_status(401);
         };
         *self.authenticated_by.lock().expect("no test panicked here") = Some(authenticated_by);
@@ -352,7 +357,7 @@ impl State {
         let hash = ring::digest::digest(&ring::digest::SHA256, access_token.as_bytes());
         let mut claims = json!({
             "iss": self.issuer,
-            "aud": CLIENT_ID,
+            "aud": script.client_id,
             "iat": script.now,
             "exp": script.now + 3600,
             "nonce": grant.nonce,
