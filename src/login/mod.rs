@@ -159,7 +159,7 @@ pub enum LoginError {
     #[error("the ID token's times do not fit our clock: {0}")]
     ClockSkew(String),
     /// The provider does not vouch for the email.
-    #[error("the email {0:?} is not verified")]
+    #[error("the email {} is not verified", .0.as_deref().unwrap_or("of this person"))]
     EmailUnverified(Option<String>),
     /// The email is of no form that can be trusted to name one mailbox.
     #[error("the email is malformed")]

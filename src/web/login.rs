@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use poem::web::Data;
 use poem::{Request, Response, handler};
+use tracing::Instrument;
 use url::form_urlencoded;
 
 use crate::login::return_to::ReturnTo;
@@ -69,7 +70,10 @@ pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<
     let mut presented = app.cookies.sessions(headers).into_iter();
     let previous = presented.next();
     let pending = app.cookies.pending(headers);
-    match login.finish(answer, pending, visit.browser(headers), previous).await {
+    // What the sign-in logs bears the number that its page shows, and whence it came.
+    let (request_id, address) = (visit.request_id.as_str(), visit.address.as_str());
+    let span = tracing::info_span!("sign_in", request_id, address);
+    match login.finish(answer, pending, visit.browser(headers), previous).instrument(span).await {
         Ok(Finished { session, return_to, spent, .. }) => {
             // Whichever of two is the person's own: whatever was presented ends with the sign-in.
             for other in presented {

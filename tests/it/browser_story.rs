@@ -119,7 +119,7 @@ async fn the_pages_keep_their_own_policy_and_ask_nobody_else() {
         ("/", "profile", "Log out"),
         ("/api/docs", "docs", "/api/me"),
         ("/no/such/page", "not-found", "not found"),
-        ("/login/callback?error=access_denied", "callback-error", ""),
+        ("/login/callback?error=access_denied", "callback-error", "could not be trusted"),
     ] {
         browser.visit(&format!("{address}{path}")).await;
         browser.sees(words).await;

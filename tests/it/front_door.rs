@@ -100,6 +100,8 @@ async fn a_request_is_found_in_the_log_by_its_name_and_no_code_is() {
     let id = answer.header("x-request-id").to_owned();
     assert!(!id.is_empty() && answer.body.contains(&id), "the page names it: {}", answer.body);
     site.program.wait_for("line", |line| (line.contains(&id) && line.contains("/login/callback")).then_some(()));
+    // The number on the page leads whoever runs the site to the reason.
+    site.program.wait_for("reason", |line| (line.contains(&id) && line.contains("no_pending_login")).then_some(()));
     for secret in ["c0de-of-nobody", "st4te-of-nobody"] {
         assert!(!site.program.said().contains(secret), "{}", site.program.said());
         assert!(!answer.body.contains(secret), "{}", answer.body);
