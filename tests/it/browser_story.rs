@@ -1,50 +1,15 @@
 //! What a newcomer does with `doorward demo`, in a real browser: look, sign in, come back, leave. Pictures of every
 //! page are left in `target/screenshots`, in light, in dark and on a phone.
 
-use std::path::Path;
 use std::process::Command;
 
 use thirtyfour::Key;
 
 use crate::site::binary;
 use crate::site::browser::Browser;
-use crate::site::program::Program;
+use crate::site::demo::Demo;
 use crate::site::tiers::Tier;
 use crate::site::visitors::Anonymous;
-
-/// A running `doorward demo`.
-struct Demo {
-    address: String,
-    program: Program,
-}
-
-impl Demo {
-    fn start() -> Self {
-        Self::start_in(&std::env::temp_dir())
-    }
-
-    /// With `folder` as the place for temporary files.
-    fn start_in(folder: &Path) -> Self {
-        let mut command = binary::command(folder);
-        let program = Program::start(command.env("TMPDIR", folder).args(["demo", "--listen", "localhost:0"]));
-        let address = program.wait_for("address", |line| {
-            let (_, rest) = line.split_once("http://localhost:")?;
-            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            (port.len() > 1).then(|| format!("http://localhost:{port}"))
-        });
-        Self { address, program }
-    }
-
-    /// Signs a browser in that stands before the login card.
-    async fn sign_in(&self, browser: &Browser, person: &str) {
-        browser.visit(&self.address).await;
-        browser.sees("Login to continue").await;
-        browser.click("Sign in with Google").await;
-        browser.sees("Choose who to be").await;
-        browser.click(person).await;
-        browser.sees("Log out").await;
-    }
-}
 
 // A browser that a failed test leaves is closed from another thread.
 #[tokio::test(flavor = "multi_thread")]

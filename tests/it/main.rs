@@ -4,6 +4,7 @@
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
 mod access;
+mod accessibility;
 mod adoption;
 mod api_me;
 mod binary;
@@ -40,6 +41,7 @@ mod operator;
 mod outage;
 mod pages;
 mod readme;
+mod screenshots;
 mod security_headers;
 mod server;
 mod sessions;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use thirtyfour::prelude::*;
 
@@ -33,6 +35,30 @@ pub struct Browser {
     chromedriver: Program,
     server: String,
     profile: PathBuf,
+}
+
+/// How wide a window is, in points, and whether its person likes dark pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Points from side to side.
+    pub width: u32,
+    /// Whether dark pages are preferred.
+    pub is_dark: bool,
+}
+
+/// The four ways to look that everything is held against: a phone and a desktop, in light and in dark.
+pub const VIEWS: [View; 4] = [
+    View { width: 360, is_dark: false },
+    View { width: 360, is_dark: true },
+    View { width: 1280, is_dark: true },
+    View { width: 1280, is_dark: false },
+];
+
+impl View {
+    /// `dark-360`
+    pub fn name(self) -> String {
+        format!("{}-{}", if self.is_dark { "dark" } else { "light" }, self.width)
+    }
 }
 
 /// How the screen is.
@@ -174,6 +200,41 @@ impl Browser {
         }
     }
 
+    /// Looks at the page in another way; it is not loaded again.
+    pub async fn view(&self, View { width, is_dark }: View) {
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+        // Not as a mobile one: that zooms out where a page is too wide, and hides the fault.
+        let size = json!({ "width": width, "height": if width < 600 { 740 } else { 900 }, "deviceScaleFactor": 1,
+            "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Leaves a picture of the whole page, however long, as `file`.
+    pub async fn photograph(&self, file: &Path) {
+        // As high a window as the page, so that there is no scroll bar.
+        let size = self.evaluate("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]").await;
+        let size = json!({ "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        let picture = self.devtools("Page.captureScreenshot", json!({ "format": "png" })).await;
+        let picture = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
+        fs::write(file, picture).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+
+    /// Has `script` run in every document from the next one on, before the document's own and outside its policy.
+    pub async fn bring_along(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
+    /// What the promise that `expression` makes is kept with.
+    pub async fn promised(&self, expression: &str) -> serde_json::Value {
+        let asked = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        let kept = self.devtools("Runtime.evaluate", asked).await;
+        assert!(kept["exceptionDetails"].is_null(), "{expression}: {kept}");
+        kept["result"]["value"].clone()
+    }
+
     /// Leaves a picture of the page as `target/screenshots/NAME.png`.
     pub async fn picture(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
@@ -202,11 +263,15 @@ impl Browser {
         }
     }
 
-    async fn devtools(&self, command: &str, parameters: serde_json::Value) {
+    /// What Chromium's own tools answer to a command.
+    async fn devtools(&self, command: &str, parameters: serde_json::Value) -> serde_json::Value {
         let session = self.driver.session_id();
         let url = format!("{}/session/{session}/goog/cdp/execute", self.server);
         let body = json!({ "cmd": command, "params": parameters });
         let answer = visitors::client().post(url).json(&body).send().await.expect("chromedriver answers");
-        assert!(answer.status().is_success(), "{command}: {:?}", answer.text().await);
+        let is_fine = answer.status().is_success();
+        let mut answer: serde_json::Value = answer.json().await.expect("chromedriver speaks JSON");
+        assert!(is_fine, "{command}: {answer}");
+        answer["value"].take()
     }
 }

@@ -1,10 +1,13 @@
 //! The harness: a whole running instance for a test, and those who visit it.
 
+pub mod axe;
 pub mod binary;
 pub mod browser;
 pub mod databases;
+pub mod demo;
 pub mod desk;
 pub mod empty_root;
+pub mod gallery;
 pub mod independent;
 pub mod instance;
 pub mod line;

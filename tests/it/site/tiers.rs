@@ -14,6 +14,8 @@ pub enum Tier {
     Browser,
     /// The npm package `oidc-provider` and a Node to run it.
     IndependentIssuer,
+    /// The npm package `axe-core`, which knows what people cannot read, reach or hear.
+    Axe,
     /// The executable that the README's build command makes.
     StaticBinary,
 }
@@ -26,6 +28,7 @@ impl Tier {
             Self::MySql => "DOORWARD_TEST_MYSQL_URL",
             Self::Browser => "DOORWARD_TEST_BROWSER",
             Self::IndependentIssuer => "DOORWARD_TEST_OIDC_PROVIDER",
+            Self::Axe => "DOORWARD_TEST_AXE",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
     }
