@@ -82,6 +82,39 @@ pub struct Session {
     pub user_agent: String,
 }
 
+/// What a token may be used for. Each word includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// To show who its user is.
+    Me,
+    /// To read the lists of their sessions and tokens as well.
+    Account,
+}
+
+impl Scope {
+    /// All of them, the narrowest first.
+    pub const ALL: [Self; 2] = [Self::Me, Self::Account];
+
+    /// The word for it, as RFC 6749, section 3.3, forms such words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Me => "me",
+            Self::Account => "account",
+        }
+    }
+
+    /// The scope with this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// An API token: a user's credential for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -91,6 +124,8 @@ pub struct Token {
     pub user_id: UserId,
     /// What the person calls it.
     pub name: String,
+    /// What it may be used for.
+    pub scope: Scope,
     /// The last four characters, to tell tokens apart by.
     pub last_four: String,
     /// When it was created.

@@ -22,6 +22,12 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 /// How many rows one statement of the sweep removes, so that it holds no lock for long.
 const SWEEP_BATCH: u32 = 500;
 
+/// How many browsers one user can be signed in with; a sign-in beyond ends the oldest.
+pub const MOST_PER_USER: u32 = 50;
+
+/// How long after a sign-in a browser may do what must not be done from one that was left open.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+
 /// How many ended sessions are remembered while the store cannot be told.
 const MOST_OWED: usize = 100_000;
 
@@ -114,12 +120,27 @@ impl Sessions {
 
     /// Ends the session that listings call `short`. How many there were.
     pub async fn end_named(&self, short: &str) -> Result<u64> {
-        self.store.end_sessions_named(short).await
+        self.store.end_sessions_named(short, None).await
+    }
+
+    /// Ends the session that listings call `short`, if it is `user`'s. Whether there was one.
+    pub async fn end_own(&self, user: &UserId, short: &str) -> Result<bool> {
+        Ok(self.store.end_sessions_named(short, Some(user)).await? > 0)
     }
 
     /// Ends every session of `user`. How many there were.
     pub async fn end_all(&self, user: &UserId) -> Result<u64> {
-        self.store.end_sessions_of(user).await
+        self.store.end_sessions_of(user, None).await
+    }
+
+    /// Ends every session of the one whose `kept` is, but that one. How many there were.
+    pub async fn end_others(&self, kept: &Session) -> Result<u64> {
+        self.store.end_sessions_of(&kept.user_id, Some(&kept.handle)).await
+    }
+
+    /// Whether the person signed in so lately that they may do what a browser left open must not.
+    pub fn is_fresh(&self, session: &Session) -> bool {
+        self.clock.now().since(session.created_at) <= FRESH
     }
 
     /// The sessions of one user or of all that have not ended, the newest first.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::access::{Access, Decision};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Plain;
-use crate::model::{Token, User, UserId};
+use crate::model::{Scope, Token, User, UserId};
 use crate::random::Random;
-use crate::store::{Result, SharedStore};
+use crate::store::{Result, SharedStore, StoreError};
 
 const PREFIX: &str = "dw_pat_";
 const SECRET_LENGTH: usize = 43;
@@ -23,6 +23,47 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 const SWEEP_BATCH: u32 = 500;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a person's token lives unless they say otherwise, and how long at the most, in days.
+pub const USUAL_DAYS: u32 = 90;
+/// The most days that a person can ask for.
+pub const MOST_DAYS: u32 = 366;
+
+/// How many tokens one user can have.
+pub const MOST_PER_USER: u32 = 100;
+
+/// How long a token's name may be, in characters.
+pub const LONGEST_NAME: usize = 100;
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The user has as many as anybody may.
+    #[error("there are {MOST_PER_USER} tokens already")]
+    TooMany,
+    /// It must have a name that can be shown.
+    #[error("a token needs a name of 1 to {LONGEST_NAME} characters, none of them a control character")]
+    BadName,
+    /// It must live for a day at least and not for too long.
+    #[error("a token lives for 1 to {MOST_DAYS} days")]
+    BadLife,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What they will call it.
+    pub name: String,
+    /// What it may be used for.
+    pub scope: Scope,
+    /// How many days it shall live.
+    pub days: u32,
+}
 
 /// The API tokens of all users.
 #[derive(Clone)]
@@ -39,14 +80,37 @@ impl Tokens {
         Self { store, clock, random, access }
     }
 
+    /// Makes the token that a person asks for, within the bounds that hold for everybody.
+    pub async fn create_own(
+        &self,
+        user_id: &UserId,
+        wanted: Wanted,
+    ) -> std::result::Result<(Plain, Token), TokenError> {
+        let name = presentable(&wanted.name).ok_or(TokenError::BadName)?;
+        if wanted.days == 0 || wanted.days > MOST_DAYS {
+            return Err(TokenError::BadLife);
+        }
+        // Two that come at the same moment may both find room: the bound is there against thousands, not against one.
+        if self.store.tokens(Some(user_id), MOST_PER_USER).await?.len() >= MOST_PER_USER as usize {
+            return Err(TokenError::TooMany);
+        }
+        Ok(self.create(user_id.clone(), name, wanted.scope, DAY * wanted.days).await?)
+    }
+
     /// Makes a token for `user_id` that lives for `life`. The value is not kept: show it now or never.
-    pub async fn create(&self, user_id: UserId, name: String, life: Duration) -> Result<(Plain, Token)> {
+    pub async fn create(
+        &self,
+        user_id: UserId,
+        name: String,
+        scope: Scope,
+        life: Duration,
+    ) -> Result<(Plain, Token)> {
         let value = mint(&*self.random);
         let now = self.clock.now();
         let last_four = value.reveal()[value.reveal().len() - 4..].to_owned();
         let hash = value.hashed();
         let (created_at, expires_at) = (now, now + life);
-        let token = Token { hash, user_id, name, last_four, created_at, expires_at, last_used_at: None };
+        let token = Token { hash, user_id, name, scope, last_four, created_at, expires_at, last_used_at: None };
         self.store.create_token(&token).await?;
         Ok((value, token))
     }
@@ -87,7 +151,12 @@ impl Tokens {
 
     /// Revokes the token that listings call `short`. How many there were.
     pub async fn revoke_named(&self, short: &str) -> Result<u64> {
-        self.store.revoke_tokens_named(short).await
+        self.store.revoke_tokens_named(short, None).await
+    }
+
+    /// Revokes the token that listings call `short`, if it is `user`'s. Whether there was one.
+    pub async fn revoke_own(&self, user: &UserId, short: &str) -> Result<bool> {
+        Ok(self.store.revoke_tokens_named(short, Some(user)).await? > 0)
     }
 
     /// Forgets tokens that have expired, in small steps. How many.
@@ -102,6 +171,13 @@ impl Tokens {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// `name` without blanks at its ends, if it can be shown in a list.
+fn presentable(name: &str) -> Option<String> {
+    let name = name.trim();
+    let fits = (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    fits.then(|| name.to_owned())
 }
 
 /// A fresh token.

@@ -25,7 +25,7 @@ use crate::config::server::{Listen, Server};
 use crate::credential::Plain;
 use crate::demo;
 use crate::demo::people::{PEOPLE, Person};
-use crate::model::{Identity, Session, User, UserId};
+use crate::model::{Identity, Scope, Session, User, UserId};
 use crate::random::{OsRandom, Random};
 use crate::server::listen::Listener;
 use crate::store::{SignIn, SignedIn};
@@ -163,14 +163,14 @@ async fn token_for(
         user_agent: "doorward demo".to_owned(),
     };
     let failed = |reason: String| Failure::not_so(format!("the demo's database does not work: {reason}"));
-    match app.store.sign_in(&SignIn { identity, session, previous: None }).await {
+    match app.store.sign_in(&SignIn { identity, session, previous: None, most_sessions: u32::MAX }).await {
         Ok(SignedIn::Opened(_)) => {}
         Ok(SignedIn::Refused(refusal)) => return Err(failed(refusal.to_string())),
         Err(error) => return Err(failed(error.to_string())),
     }
     // Only the row was wanted: nobody holds this session.
     app.sessions.end(&handle).await.map_err(|error| failed(error.to_string()))?;
-    let created = app.tokens.create(user_id, "the demo's curl line".to_owned(), TOKEN_LIFE).await;
+    let created = app.tokens.create(user_id, "the demo's curl line".to_owned(), Scope::Account, TOKEN_LIFE).await;
     Ok(created.map_err(|error| failed(error.to_string()))?.0)
 }
 

@@ -11,7 +11,7 @@ use crate::cli::database::{self, Opened};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::{self, Table};
-use crate::model::Token;
+use crate::model::{Scope, Token};
 
 /// The longest a token may live: ten years.
 const LONGEST: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
@@ -36,6 +36,9 @@ enum Command {
         /// What to call it
         #[arg(long, default_value = "command line", value_parser = name)]
         name: String,
+        /// What it may be used for: `me` shows who its user is, `account` reads their sessions and tokens as well
+        #[arg(long, default_value = "me", value_parser = scope)]
+        scope: Scope,
         /// How long it lives, such as 12h or 90d
         #[arg(long, default_value = "90d", value_name = "DURATION", value_parser = life)]
         expires: Duration,
@@ -71,6 +74,11 @@ fn life(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn scope(text: &str) -> Result<Scope, String> {
+    let words = Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::named(text).ok_or_else(|| format!("no such scope; there are {words}"))
+}
+
 fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     match name.chars().count() {
@@ -85,7 +93,9 @@ fn name(text: &str) -> Result<String, String> {
 pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let opened = database::open(&context).await?;
     let done = match args.command {
-        Command::Create { user, name, expires, json } => create(&opened, &user, name, expires, json).await,
+        Command::Create { user, name, scope, expires, json } => {
+            create(&opened, &user, (name, scope, expires), json).await
+        },
         Command::List { user, json, limit } => list(&opened, user.as_deref(), json, limit).await,
         Command::Revoke { id } => revoke(&opened, &id).await,
     };
@@ -93,9 +103,14 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     done
 }
 
-async fn create(opened: &Opened, user: &str, name: String, life: Duration, json: bool) -> Result<(), Failure> {
+async fn create(
+    opened: &Opened,
+    user: &str,
+    (name, scope, life): (String, Scope, Duration),
+    json: bool,
+) -> Result<(), Failure> {
     let user = opened.the_user(user).await?;
-    let (value, token) = opened.tokens.create(user.id, name, life).await?;
+    let (value, token) = opened.tokens.create(user.id, name, scope, life).await?;
     if json {
         let mut described = described(&token);
         described["token"] = json!(value.reveal());
@@ -115,12 +130,13 @@ async fn list(opened: &Opened, user: Option<&str>, json: bool, limit: u32) -> Re
     if json {
         return print(&table::json(&tokens.iter().map(described).collect::<Vec<_>>()));
     }
-    let mut table = Table::new(&["ID", "USER", "NAME", "TOKEN", "CREATED", "EXPIRES", "LAST USED"]);
+    let mut table = Table::new(&["ID", "USER", "NAME", "SCOPE", "TOKEN", "CREATED", "EXPIRES", "LAST USED"]);
     for token in &tokens {
         table.push([
             token.hash.short(),
             token.user_id.to_string(),
             token.name.clone(),
+            token.scope.to_string(),
             format!("…{}", token.last_four),
             token.created_at.to_string(),
             token.expires_at.to_string(),
@@ -144,6 +160,7 @@ fn described(token: &Token) -> Value {
         "id": token.hash.short(),
         "user_id": token.user_id.as_str(),
         "name": token.name,
+        "scope": token.scope.as_str(),
         "last_four": token.last_four,
         "created_at": token.created_at.to_string(),
         "expires_at": token.expires_at.to_string(),

@@ -17,6 +17,7 @@ use crate::login::{Answer, Begun, Failed, Finished, LoginError, SealedPendingLog
 use crate::model::{Browser, Identity, Session, User, UserId};
 use crate::names::Names;
 use crate::random::{self, Random};
+use crate::sessions::MOST_PER_USER;
 use crate::store::{Key, SharedStore, SignIn, SignedIn, StoreError};
 
 /// How much of a browser's name is kept, in characters.
@@ -217,7 +218,7 @@ impl Room {
             user_agent: browser.user_agent.chars().filter(|char| !char.is_control()).take(MAX_USER_AGENT).collect(),
         };
         let previous = previous.map(|previous| previous.hashed());
-        match self.store.sign_in(&SignIn { identity, session, previous }).await? {
+        match self.store.sign_in(&SignIn { identity, session, previous, most_sessions: MOST_PER_USER }).await? {
             SignedIn::Opened(user) => Ok((handle, user)),
             SignedIn::Refused(refusal) => Err(LoginError::Refused { email, refusal }),
         }

@@ -23,20 +23,36 @@ pub struct Step {
 }
 
 /// The steps of SQLite.
-pub const SQLITE: &[Step] = &[Step {
-    number: 1,
-    name: "tables of identities, sessions, tokens and keys",
-    needs: 1,
-    sql: include_str!("migrations/sqlite/0001_tables.sql"),
-}];
+pub const SQLITE: &[Step] = &[
+    Step {
+        number: 1,
+        name: "tables of identities, sessions, tokens and keys",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0001_tables.sql"),
+    },
+    Step {
+        number: 2,
+        name: "what a token may be used for",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0002_token_scope.sql"),
+    },
+];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
-pub const MYSQL: &[Step] = &[Step {
-    number: 1,
-    name: "tables of identities, sessions, tokens and keys",
-    needs: 1,
-    sql: include_str!("migrations/mysql/0001_tables.sql"),
-}];
+pub const MYSQL: &[Step] = &[
+    Step {
+        number: 1,
+        name: "tables of identities, sessions, tokens and keys",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0001_tables.sql"),
+    },
+    Step {
+        number: 2,
+        name: "what a token may be used for",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0002_token_scope.sql"),
+    },
+];
 
 /// How the names of rows of `doorward_meta` begin that record a step.
 const RECORD: &str = "step ";

@@ -75,6 +75,8 @@ pub struct SignIn {
     pub session: Session,
     /// The session that the browser presented, to be ended in the same breath.
     pub previous: Option<Hashed>,
+    /// How many sessions the user keeps, this one among them: the oldest beyond are ended in the same breath.
+    pub most_sessions: u32,
 }
 
 /// How a sign-in ended in the store.
@@ -161,10 +163,10 @@ pub trait Sessions: Send + Sync {
     async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()>;
     /// Ends the session. Whether there was one.
     async fn end_session(&self, handle: &Hashed) -> Result<bool>;
-    /// Ends every session whose [`Hashed::short`] is `short`. How many there were.
-    async fn end_sessions_named(&self, short: &str) -> Result<u64>;
-    /// Ends every session of the user. How many there were.
-    async fn end_sessions_of(&self, user: &UserId) -> Result<u64>;
+    /// Ends every session whose [`Hashed::short`] is `short`, of one user or of all. How many there were.
+    async fn end_sessions_named(&self, short: &str, user: Option<&UserId>) -> Result<u64>;
+    /// Ends every session of the user but `kept`. How many there were.
+    async fn end_sessions_of(&self, user: &UserId, kept: Option<&Hashed>) -> Result<u64>;
     /// At most `limit` sessions, the newest first, of one user or of all; ended ones are not kept.
     async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>>;
     /// Forgets at most `limit` sessions that expired before `now` or were last seen before `idle_since`. How many.
@@ -182,8 +184,8 @@ pub trait Tokens: Send + Sync {
     async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()>;
     /// The tokens of one user or of all, at most `limit`, the newest first.
     async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>>;
-    /// Revokes every token whose [`Hashed::short`] is `short`. How many there were.
-    async fn revoke_tokens_named(&self, short: &str) -> Result<u64>;
+    /// Revokes every token whose [`Hashed::short`] is `short`, of one user or of all. How many there were.
+    async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64>;
     /// Forgets at most `limit` tokens that expired before `now`. How many.
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }

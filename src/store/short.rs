@@ -1,4 +1,6 @@
-//! From the short name of a hash to the hashes that bear it.
+//! What is kept shorter than it is: from the short name of a hash to the hashes that bear it, from a word to a scope.
+
+use crate::model::Scope;
 
 /// All hashes whose [`crate::credential::Hashed::short`] is one name: a stretch of the primary key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,4 +23,9 @@ impl Range {
         last[..8].copy_from_slice(&start);
         Some(Self { first, last })
     }
+}
+
+/// The scope with this word. One that a newer version wrote is taken for the narrowest there is.
+pub fn scope(word: &str) -> Scope {
+    Scope::named(word).unwrap_or(Scope::Me)
 }

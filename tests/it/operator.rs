@@ -61,7 +61,7 @@ impl Desk {
             address: "192.0.2.7".to_owned(),
             user_agent: "Browser \u{1b}[31m of tests".to_owned(),
         };
-        let signed_in = self.store.sign_in(&SignIn { identity, session, previous: None }).await;
+        let signed_in = self.store.sign_in(&SignIn { identity, session, previous: None, most_sessions: 50 }).await;
         assert!(matches!(signed_in, Ok(SignedIn::Opened(_))), "{signed_in:?}");
         handle
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::credential::Hashed;
-use doorward::model::{Identity, Session, Token, User, UserId};
+use doorward::model::{Identity, Scope, Session, Token, User, UserId};
 use doorward::store::{Refusal, SharedStore, SignIn, SignedIn, StoreError};
 
 use crate::site::databases::Database;
@@ -119,7 +119,7 @@ pub fn session(subject: &str, number: u32) -> Session {
 }
 
 pub fn first_sign_in(subject: &str, number: u32) -> SignIn {
-    SignIn { identity: identity(subject), session: session(subject, number), previous: None }
+    SignIn { identity: identity(subject), session: session(subject, number), previous: None, most_sessions: 50 }
 }
 
 /// Signs in and expects to be let in.
@@ -337,12 +337,12 @@ mod suite {
         assert!(store.end_session(&hashed(0)).await.expect("an answer"));
         assert!(!store.end_session(&hashed(0)).await.expect("an answer"), "it has ended already");
         for wrong in ["", "zz", "5a5a5a5a", "5a5a5a5a0000000g", "%", "5a5a5a5a000000010"] {
-            assert_eq!(store.end_sessions_named(wrong).await.expect("an answer"), 0, "{wrong:?}");
+            assert_eq!(store.end_sessions_named(wrong, None).await.expect("an answer"), 0, "{wrong:?}");
         }
-        assert_eq!(store.end_sessions_named(&hashed(1).short()).await.expect("an answer"), 1);
+        assert_eq!(store.end_sessions_named(&hashed(1).short(), None).await.expect("an answer"), 1);
         assert!(holder(&store, 0).await.is_none() && holder(&store, 1).await.is_none());
         assert!(holder(&store, 2).await.is_some() && holder(&store, 3).await.is_some());
-        assert_eq!(store.end_sessions_of(&UserId::new(ADA)).await.expect("an answer"), 2);
+        assert_eq!(store.end_sessions_of(&UserId::new(ADA), None).await.expect("an answer"), 2);
         assert!(holder(&store, 9).await.is_some(), "somebody else stays");
     }
 
@@ -386,6 +386,7 @@ mod suite {
             hash: hashed(number),
             user_id: UserId::new(subject),
             name: "laptop 💻".to_owned(),
+            scope: Scope::Account,
             last_four: "wxYZ".to_owned(),
             created_at: NOW + Duration::from_secs(u64::from(number)),
             expires_at: NOW + Duration::from_secs(3600),
@@ -410,7 +411,7 @@ mod suite {
         let listed = store.tokens(Some(&UserId::new(ADA)), 2).await.expect("an answer");
         assert_eq!(listed.iter().map(|token| token.hash).collect::<Vec<_>>(), [hashed(3), hashed(2)]);
         assert_eq!(store.tokens(None, 10).await.expect("an answer").len(), 3);
-        assert_eq!(store.revoke_tokens_named(&hashed(2).short()).await.expect("an answer"), 1);
+        assert_eq!(store.revoke_tokens_named(&hashed(2).short(), None).await.expect("an answer"), 1);
         assert!(store.token_by_hash(&hashed(2)).await.expect("an answer").is_none());
         assert_eq!(store.sweep_tokens(NOW, 10).await.expect("an answer"), 0);
         let after = NOW + Duration::from_secs(3601);

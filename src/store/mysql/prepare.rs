@@ -186,7 +186,11 @@ async fn work(conn: &mut Conn, table: &str, holder: &Holder) -> Result<()> {
 
 async fn run_step(conn: &mut Conn, step: &Step) -> Result<()> {
     for statement in step.statements() {
-        run(conn, &statement, Vec::new()).await?;
+        match exec(conn, &statement, Vec::new()).await {
+            // A column of this name is there: whoever died half-way had added it already.
+            Err(error) if code(&error) == Some(1060) => {}
+            done => drop(done.map_err(|error| store_error(&error))?),
+        }
     }
     let (name, record) = step.record();
     run(conn, INSERT_META, vec![param(name), param(record)]).await?;

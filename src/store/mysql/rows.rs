@@ -6,6 +6,7 @@ use mysql_async::prelude::FromValue;
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Identity, Session, Token, User, UserId};
+use crate::store::short::scope;
 use crate::store::{Result, StoreError};
 
 /// What a [`User`] is read from, in the order that [`user`] expects; the table is called `i`.
@@ -16,7 +17,8 @@ pub const USER: &str = "i.user_id, i.provider, i.issuer, i.subject, i.email, i.e
 pub const SESSION: &str = "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent";
 
 /// What a [`Token`] is read from, in the order that [`token`] expects; the table is called `t`.
-pub const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at";
+pub const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at, \
+                         t.scope";
 
 /// The value in a column of `row`.
 pub fn value<T: FromValue>(row: &Row, place: usize) -> Result<T> {
@@ -85,5 +87,6 @@ pub fn token(row: &Row) -> Result<Token> {
         created_at: moment(row, 4)?,
         expires_at: moment(row, 5)?,
         last_used_at: moment_if_any(row, 6)?,
+        scope: scope(&value::<String>(row, 7)?),
     })
 }

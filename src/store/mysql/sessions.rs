@@ -47,17 +47,22 @@ impl Sessions for Mysql {
         Ok(self.pool.change(WRITE, sql, vec![param(handle.as_bytes())]).await? > 0)
     }
 
-    async fn end_sessions_named(&self, short: &str) -> Result<u64> {
+    async fn end_sessions_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
         self.ready()?;
         let Some(range) = Range::named(short) else { return Ok(0) };
-        let sql = "delete from doorward_sessions where handle between ? and ?";
-        self.pool.change(WRITE, sql, vec![param(range.first), param(range.last)]).await
+        let mut params = vec![param(range.first), param(range.last)];
+        params.extend(user.map(|id| param(id.as_str())));
+        let whose = if user.is_some() { " and user_id = ?" } else { "" };
+        let sql = format!("delete from doorward_sessions where handle between ? and ?{whose}");
+        self.pool.change(WRITE, &sql, params).await
     }
 
-    async fn end_sessions_of(&self, user: &UserId) -> Result<u64> {
+    async fn end_sessions_of(&self, user: &UserId, kept: Option<&Hashed>) -> Result<u64> {
         self.ready()?;
-        let sql = "delete from doorward_sessions where user_id = ?";
-        self.pool.change(WRITE, sql, vec![param(user.as_str())]).await
+        let mut params = vec![param(user.as_str())];
+        params.extend(kept.map(|handle| param(handle.as_bytes())));
+        let but = if kept.is_some() { " and handle <> ?" } else { "" };
+        self.pool.change(WRITE, &format!("delete from doorward_sessions where user_id = ?{but}"), params).await
     }
 
     async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {

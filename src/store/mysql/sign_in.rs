@@ -166,6 +166,7 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
         exec(conn, sql, vec![param(previous.as_bytes())]).await?;
     }
     insert_session(conn, &sign_in.session, &user.id).await?;
+    end_oldest(conn, &user.id, &sign_in.session, sign_in.most_sessions).await?;
     Ok(SignedIn::Opened(user))
 }
 
@@ -296,4 +297,17 @@ async fn insert_session(conn: &mut Conn, session: &Session, user_id: &UserId) ->
         param(session.user_agent.as_str()),
     ];
     exec(conn, sql, params).await.map(drop)
+}
+
+/// Ends the oldest sessions of `user_id`, so that no more than `most` are left; `newest` is one of those.
+async fn end_oldest(conn: &mut Conn, user_id: &UserId, newest: &Session, most: u32) -> mysql_async::Result<()> {
+    // Looked up first and ended one by one: a delete that searches would lock the rows of others' sign-ins.
+    let sql = "select handle from doorward_sessions where user_id = ? and handle <> ? \
+               order by created_at desc, handle desc limit 1000 offset ?";
+    let params = vec![param(user_id.as_str()), param(newest.handle.as_bytes()), param(most.saturating_sub(1))];
+    let (rows, _) = exec(conn, sql, params).await?;
+    for handle in rows.iter().filter_map(|row| row.get::<Vec<u8>, _>(0)) {
+        exec(conn, "delete from doorward_sessions where handle = ?", vec![param(handle)]).await?;
+    }
+    Ok(())
 }

@@ -17,8 +17,8 @@ impl Tokens for Mysql {
     async fn create_token(&self, token: &Token) -> Result<()> {
         self.ready()?;
         // A hash that stands there already is this very token, kept before the connection died.
-        let sql = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, last_used_at) \
-                   values (?, ?, ?, ?, ?, ?, ?) on duplicate key update hash = hash";
+        let sql = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, last_used_at, \
+                   scope) values (?, ?, ?, ?, ?, ?, ?, ?) on duplicate key update hash = hash";
         let params = vec![
             param(token.hash.as_bytes()),
             param(token.user_id.as_str()),
@@ -27,6 +27,7 @@ impl Tokens for Mysql {
             param(token.created_at.unix()),
             param(token.expires_at.unix()),
             param(token.last_used_at.map(Timestamp::unix)),
+            param(token.scope.as_str()),
         ];
         self.pool.change(WRITE, sql, params).await.map(drop)
     }
@@ -40,7 +41,7 @@ impl Tokens for Mysql {
             )
         };
         let rows = self.ask(VISITOR, sql, vec![param(hash.as_bytes())]).await?;
-        rows.first().map(|row| Ok((token(row)?, user(row, 7)?))).transpose()
+        rows.first().map(|row| Ok((token(row)?, user(row, 8)?))).transpose()
     }
 
     async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()> {
@@ -61,11 +62,14 @@ impl Tokens for Mysql {
         self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
     }
 
-    async fn revoke_tokens_named(&self, short: &str) -> Result<u64> {
+    async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
         self.ready()?;
         let Some(range) = Range::named(short) else { return Ok(0) };
-        let sql = "delete from doorward_tokens where hash between ? and ?";
-        self.pool.change(WRITE, sql, vec![param(range.first), param(range.last)]).await
+        let mut params = vec![param(range.first), param(range.last)];
+        params.extend(user.map(|id| param(id.as_str())));
+        let whose = if user.is_some() { " and user_id = ?" } else { "" };
+        let sql = format!("delete from doorward_tokens where hash between ? and ?{whose}");
+        self.pool.change(WRITE, &sql, params).await
     }
 
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {

@@ -33,7 +33,13 @@ pub fn prepare(conn: &mut Connection, table: &str, issuer: Option<&str>, now: Ti
         tx.execute_batch(&users_table(table)).map_err(store_error)?;
     }
     for step in &found.pending {
-        tx.execute_batch(step.sql).map_err(store_error)?;
+        for statement in step.statements() {
+            match tx.execute_batch(&statement) {
+                // Whoever died half-way had added it already.
+                Err(error) if error.to_string().contains("duplicate column name") => {}
+                done => done.map_err(store_error)?,
+            }
+        }
         let (name, value) = step.record();
         keep(&name, &value)?;
     }

@@ -54,19 +54,23 @@ impl Sessions for Sqlite {
         .await
     }
 
-    async fn end_sessions_named(&self, short: &str) -> Result<u64> {
+    async fn end_sessions_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
         let Some(range) = Range::named(short) else { return Ok(0) };
+        let user = user.map(|id| id.as_str().to_owned());
         self.write(move |tx, _| {
-            let statement = "delete from doorward_sessions where handle between ?1 and ?2";
-            Ok(Change::Keep(tx.execute(statement, [range.first, range.last])? as u64))
+            let statement = "delete from doorward_sessions where handle between ?1 and ?2 \
+                             and (?3 is null or user_id = ?3)";
+            Ok(Change::Keep(tx.execute(statement, params![range.first, range.last, user])? as u64))
         })
         .await
     }
 
-    async fn end_sessions_of(&self, user: &UserId) -> Result<u64> {
-        let user = user.as_str().to_owned();
+    async fn end_sessions_of(&self, user: &UserId, kept: Option<&Hashed>) -> Result<u64> {
+        let (user, kept) = (user.as_str().to_owned(), kept.copied());
         self.write(move |tx, _| {
-            Ok(Change::Keep(tx.execute("delete from doorward_sessions where user_id = ?1", [user])? as u64))
+            let statement = "delete from doorward_sessions where user_id = ?1 and (?2 is null or handle <> ?2)";
+            let kept = kept.as_ref().map(Hashed::as_bytes);
+            Ok(Change::Keep(tx.execute(statement, params![user, kept])? as u64))
         })
         .await
     }
@@ -146,5 +150,16 @@ pub fn insert_session(tx: &Transaction<'_>, session: &Session, user_id: &UserId)
         session.address,
         session.user_agent,
     ])?;
+    Ok(())
+}
+
+/// Ends the oldest sessions of `user_id`, so that no more than `most` are left; `newest` is one of those.
+pub fn end_oldest(tx: &Transaction<'_>, user_id: &UserId, newest: &Session, most: u32) -> rusqlite::Result<()> {
+    // The newest is named because others may have been opened in the same second.
+    tx.prepare_cached(
+        "delete from doorward_sessions where handle in (select handle from doorward_sessions \
+         where user_id = ?1 and handle <> ?2 order by created_at desc, handle desc limit -1 offset ?3)",
+    )?
+    .execute(params![user_id.as_str(), newest.handle.as_bytes(), most.saturating_sub(1)])?;
     Ok(())
 }

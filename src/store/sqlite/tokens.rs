@@ -6,13 +6,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Token, User, UserId};
-use crate::store::short::Range;
+use crate::store::short::{Range, scope};
 use crate::store::sqlite::users::{USER, join_users, read_user};
 use crate::store::sqlite::{Change, Sqlite};
 use crate::store::{Result, Tokens};
 
 /// What a [`Token`] is read from, in the order that [`read_token`] expects; the table is called `t`.
-const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at";
+const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at, \
+                     t.scope";
 
 fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {
@@ -23,6 +24,7 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
         created_at: Timestamp::from_unix(row.get(4)?),
         expires_at: Timestamp::from_unix(row.get(5)?),
         last_used_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix),
+        scope: scope(&row.get::<_, String>(7)?),
     })
 }
 
@@ -31,7 +33,7 @@ impl Tokens for Sqlite {
     async fn create_token(&self, token: &Token) -> Result<()> {
         let token = token.clone();
         let statement = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, \
-                         last_used_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                         last_used_at, scope) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.write(move |tx, _| {
             tx.prepare_cached(statement)?.execute(params![
                 token.hash.as_bytes(),
@@ -41,6 +43,7 @@ impl Tokens for Sqlite {
                 token.created_at.unix(),
                 token.expires_at.unix(),
                 token.last_used_at.map(Timestamp::unix),
+                token.scope.as_str(),
             ])?;
             Ok(Change::Keep(()))
         })
@@ -55,7 +58,7 @@ impl Tokens for Sqlite {
                 "select {TOKEN}, {USER} from doorward_tokens t \
                  join doorward_identities i on i.user_id = t.user_id {join} where t.hash = ?1"
             ))?;
-            rows.query_row([hash.as_bytes()], |row| Ok((read_token(row)?, read_user(row, 7)?))).optional()
+            rows.query_row([hash.as_bytes()], |row| Ok((read_token(row)?, read_user(row, 8)?))).optional()
         })
         .await
     }
@@ -86,11 +89,13 @@ impl Tokens for Sqlite {
         .await
     }
 
-    async fn revoke_tokens_named(&self, short: &str) -> Result<u64> {
+    async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
         let Some(range) = Range::named(short) else { return Ok(0) };
+        let user = user.map(|id| id.as_str().to_owned());
         self.write(move |tx, _| {
-            let statement = "delete from doorward_tokens where hash between ?1 and ?2";
-            Ok(Change::Keep(tx.execute(statement, [range.first, range.last])? as u64))
+            let statement = "delete from doorward_tokens where hash between ?1 and ?2 \
+                             and (?3 is null or user_id = ?3)";
+            Ok(Change::Keep(tx.execute(statement, params![range.first, range.last, user])? as u64))
         })
         .await
     }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::model::{Identity, User, UserId};
 use crate::store::adoption::{Adopted, gone};
 use crate::store::sqlite::prepare::{adopt, quoted};
-use crate::store::sqlite::sessions::insert_session;
+use crate::store::sqlite::sessions::{end_oldest, insert_session};
 use crate::store::sqlite::{Change, Ready, Sqlite};
 use crate::store::{Refusal, Result, SignIn, SignedIn, Users};
 
@@ -125,6 +125,7 @@ fn remember(
         tx.execute("delete from doorward_sessions where handle = ?1", [previous.as_bytes()])?;
     }
     insert_session(tx, &sign_in.session, &user.id)?;
+    end_oldest(tx, &user.id, &sign_in.session, sign_in.most_sessions)?;
     Ok(SignedIn::Opened(user))
 }
 

@@ -9,7 +9,7 @@ use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::config::public_url::PublicUrl;
 use doorward::config::server::{Listen, Server};
-use doorward::model::UserId;
+use doorward::model::{Scope, UserId};
 use doorward::names::Names;
 use doorward::random::{OsRandom, Random};
 use doorward::server::{self, Running, listen};
@@ -149,7 +149,7 @@ impl Site {
     pub async fn token_of(&self, subject: &str) -> String {
         self.sign_in(subject).await;
         let life = Duration::from_secs(90 * 24 * 60 * 60);
-        let created = self.tokens().create(UserId::new(subject), "of tests".to_owned(), life).await;
+        let created = self.tokens().create(UserId::new(subject), "of tests".to_owned(), Scope::Account, life).await;
         created.expect("the store takes it").0.reveal().to_owned()
     }
 

@@ -123,11 +123,11 @@ impl Sessions for Memory {
         Ok(self.working()?.sessions.remove(handle).is_some())
     }
 
-    async fn end_sessions_named(&self, _: &str) -> Result<u64> {
+    async fn end_sessions_named(&self, _: &str, _: Option<&UserId>) -> Result<u64> {
         Ok(0)
     }
 
-    async fn end_sessions_of(&self, _: &UserId) -> Result<u64> {
+    async fn end_sessions_of(&self, _: &UserId, _: Option<&Hashed>) -> Result<u64> {
         Ok(0)
     }
 
@@ -158,7 +158,7 @@ impl Tokens for Memory {
         Ok(Vec::new())
     }
 
-    async fn revoke_tokens_named(&self, _: &str) -> Result<u64> {
+    async fn revoke_tokens_named(&self, _: &str, _: Option<&UserId>) -> Result<u64> {
         Ok(0)
     }
 
