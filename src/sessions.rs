@@ -151,6 +151,12 @@ impl Sessions {
         Ok(sessions.into_iter().filter(alive).collect())
     }
 
+    /// The sessions of `user` that have not ended, the newest first: all that there can be.
+    pub async fn list_own(&self, user: &UserId) -> Result<Vec<Session>> {
+        // Whoever signed in before there was a bound may have more.
+        self.list(Some(user), 4 * MOST_PER_USER).await
+    }
+
     /// Forgets sessions that have ended, in small steps. How many.
     pub async fn sweep(&self) -> Result<u64> {
         let mut forgotten = 0;

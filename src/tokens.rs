@@ -98,13 +98,7 @@ impl Tokens {
     }
 
     /// Makes a token for `user_id` that lives for `life`. The value is not kept: show it now or never.
-    pub async fn create(
-        &self,
-        user_id: UserId,
-        name: String,
-        scope: Scope,
-        life: Duration,
-    ) -> Result<(Plain, Token)> {
+    pub async fn create(&self, user_id: UserId, name: String, scope: Scope, life: Duration) -> Result<(Plain, Token)> {
         let value = mint(&*self.random);
         let now = self.clock.now();
         let last_four = value.reveal()[value.reveal().len() - 4..].to_owned();

@@ -95,7 +95,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let done = match args.command {
         Command::Create { user, name, scope, expires, json } => {
             create(&opened, &user, (name, scope, expires), json).await
-        },
+        }
         Command::List { user, json, limit } => list(&opened, user.as_deref(), json, limit).await,
         Command::Revoke { id } => revoke(&opened, &id).await,
     };

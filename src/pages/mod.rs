@@ -20,6 +20,7 @@ use crate::pages::look::{Flaw, Look};
 use crate::pages::own::Own;
 
 pub mod assets;
+pub mod browser;
 mod docs;
 pub mod initials;
 mod look;

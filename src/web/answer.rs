@@ -28,7 +28,7 @@ pub struct Problem {
     pub code: String,
     /// The request's id, as in the log.
     pub instance: String,
-    /// Where a person signs in, on 401.
+    /// Where a person signs in: on 401, and where the sign-in lies too far back.
     #[oai(skip_serializing_if_is_none)]
     pub login_url: Option<String>,
 }
@@ -57,7 +57,10 @@ pub fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
 pub fn problem(fault: &Fault, app: &App, request_id: &str) -> Problem {
     let Told { heading, what, advice, .. } = fault.told(app);
     let status = fault.status();
-    let login_url = (status == StatusCode::UNAUTHORIZED).then(|| app.public_url.join(paths::LOGIN));
+    let login_url = match fault {
+        Fault::SignInAgain => Some(app.public_url.origin() + &app.paths.fresh_sign_in(paths::ACCOUNT)),
+        _ => (status == StatusCode::UNAUTHORIZED).then(|| app.public_url.join(paths::LOGIN)),
+    };
     Problem {
         kind: "about:blank".to_owned(),
         title: heading.to_owned(),
@@ -69,10 +72,12 @@ pub fn problem(fault: &Fault, app: &App, request_id: &str) -> Problem {
     }
 }
 
-/// The challenge of a 401 (RFC 6750, section 3).
+/// The challenge of an answer to whom a credential is missing, or to whom theirs is not enough (RFC 6750, section 3).
 pub fn challenge(fault: &Fault) -> Option<&'static str> {
     match fault {
         Fault::BadToken => Some("Bearer error=\"invalid_token\""),
+        Fault::ScopeTooNarrow => Some("Bearer error=\"insufficient_scope\", scope=\"account\""),
+        Fault::SessionRequired => Some("Bearer error=\"insufficient_scope\""),
         fault if fault.status() == StatusCode::UNAUTHORIZED => Some("Bearer"),
         _ => None,
     }

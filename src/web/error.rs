@@ -30,6 +30,27 @@ pub enum Fault {
     /// The bearer token admits nobody.
     #[error("the token is unknown, expired or revoked")]
     BadToken,
+    /// The token does not reach as far as this door (RFC 6750, section 3.1, `insufficient_scope`).
+    #[error("the token's scope is too narrow")]
+    ScopeTooNarrow,
+    /// Only a person at a browser may do this, no program with a token.
+    #[error("this needs a session")]
+    SessionRequired,
+    /// The sign-in lies too far back for this.
+    #[error("this needs a fresh sign-in")]
+    SignInAgain,
+    /// The visitor has no session or token of this name, whoever else may.
+    #[error("the visitor has none of this name")]
+    NoneOfYours,
+    /// The visitor has as many tokens as anybody may.
+    #[error("there are too many tokens")]
+    TooManyTokens,
+    /// A value that this door does not take, and why.
+    #[error("a value cannot be taken: {0}")]
+    BadValue(&'static str),
+    /// The body is of another kind than this door reads.
+    #[error("the body is of the wrong kind")]
+    WrongKind,
     /// Two credentials, or parameters that are there twice.
     #[error("the request contradicts itself")]
     Ambiguous,
@@ -110,8 +131,13 @@ impl Fault {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSignedIn | Self::NotANavigation | Self::BadToken => StatusCode::UNAUTHORIZED,
-            Self::Ambiguous | Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Ambiguous | Self::BodyBroken | Self::BadValue(_) => StatusCode::BAD_REQUEST,
+            Self::ForeignOrigin | Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NoneOfYours => StatusCode::NOT_FOUND,
+            Self::TooManyTokens => StatusCode::CONFLICT,
+            Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
@@ -134,6 +160,13 @@ impl Fault {
             Self::NotSignedIn => "not_signed_in",
             Self::NotANavigation => "not_a_navigation",
             Self::BadToken => "invalid_token",
+            Self::ScopeTooNarrow => "insufficient_scope",
+            Self::SessionRequired => "session_required",
+            Self::SignInAgain => "reauthentication_required",
+            Self::NoneOfYours => "none_of_yours",
+            Self::TooManyTokens => "too_many_tokens",
+            Self::BadValue(_) => "invalid_value",
+            Self::WrongKind => "wrong_content_type",
             Self::Ambiguous => "invalid_request",
             Self::ForeignOrigin => "foreign_origin",
             Self::BodyTooLarge => "body_too_large",
@@ -198,6 +231,31 @@ impl Fault {
                 "Start again from the start page.",
                 home(),
             ),
+            Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => too_little(self, app),
+            Self::NoneOfYours => told(
+                "Nothing of that name",
+                "You have no session or token with this id; perhaps it has ended already.",
+                "Look at the list again.",
+                ("Go to your account", app.paths.to(paths::ACCOUNT)),
+            ),
+            Self::TooManyTokens => told(
+                "That is one token too many",
+                "You have as many tokens as anybody may have here.",
+                "Revoke one that you no longer need; then make the new one.",
+                ("Go to your account", app.paths.to(paths::ACCOUNT)),
+            ),
+            Self::BadValue(why) => told(
+                "That cannot be taken",
+                why,
+                "Change it and try again.",
+                ("Go to your account", app.paths.to(paths::ACCOUNT)),
+            ),
+            Self::WrongKind => told(
+                "That cannot be read",
+                "The body is of another kind than this address takes.",
+                "Send it as application/json, and say so in Content-Type.",
+                home(),
+            ),
             Self::ForeignOrigin => told(
                 "This did not come from our page",
                 "Another site, or a program, asked for a change in your name, and it was not made.",
@@ -242,6 +300,32 @@ impl Fault {
                 ("Try again", app.paths.to(paths::HOME)),
             ),
         }
+    }
+}
+
+/// What is told to somebody whose credential holds, but not for this.
+fn too_little(fault: &Fault, app: &App) -> Told {
+    let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
+    let account = app.paths.to(paths::ACCOUNT);
+    match fault {
+        Fault::ScopeTooNarrow => told(
+            "This token does not reach as far",
+            "The token may show who you are, and no more.",
+            "Use a token with the scope `account`.",
+            ("Go to your account", account),
+        ),
+        Fault::SessionRequired => told(
+            "Only you can do this",
+            "A token may look and not touch: changes need a person at a browser.",
+            "Do it on the page of your account.",
+            ("Go to your account", account),
+        ),
+        _ => told(
+            "Please sign in again",
+            "Your sign-in lies more than ten minutes back, and this must not be done from a browser that was left open.",
+            "Sign in again; you come back to your account.",
+            ("Sign in again", app.paths.fresh_sign_in(paths::ACCOUNT)),
+        ),
     }
 }
 

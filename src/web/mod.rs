@@ -28,11 +28,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use poem::endpoint::BoxEndpoint;
 use poem::error::ReadBodyError;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
+use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::host::Between;
-use crate::web::guard::{csrf, host};
+use crate::web::guard::{csrf, host, visitor};
 use crate::web::visit::Visit;
 
 /// How long an address may be, in bytes; the longest `rd` is encoded in it.
@@ -57,7 +58,7 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::DOCS, get(api::docs))
         .at(paths::HEALTHZ, get(health::healthz))
         .at(paths::READYZ, get(health::readyz))
-        .at("/assets/:name", get(assets::asset))
+        .at(paths::ASSET, get(assets::asset))
         .at(paths::FAVICON, get(assets::favicon))
         .at(paths::ROBOTS, get(assets::robots))
         .nest(paths::API, api::service());
@@ -98,12 +99,20 @@ impl FrontDoor {
         if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
             return Ok(self.right_host(&request));
         }
-        if !paths::is_safe(&visit.method) && !csrf::is_same_origin(request.headers(), &self.app.public_url.origin()) {
+        if !paths::is_safe(&visit.method) && !self.may_change(&request, visit) {
             return Err(Fault::ForeignOrigin.into());
         }
         read_body(&mut request, self.body_patience).await?;
         request.set_data(Arc::clone(visit));
         self.routes.call(request).await.map_err(fault)
+    }
+
+    /// Whether a change may be asked for: by a page of ours, or by a program with a token of its own, which no page of
+    /// another site can make a browser send; below `/api` it alone decides, whatever cookie comes with it.
+    fn may_change(&self, request: &Request, visit: &Visit) -> bool {
+        let is_program = self.app.paths.below(&visit.path).is_some_and(paths::is_for_programs)
+            && visitor::brings_token(request.headers());
+        is_program || csrf::is_same_origin(request.headers(), &self.app.public_url.origin())
     }
 
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
@@ -171,7 +180,12 @@ fn fault(error: poem::Error) -> Error {
         Ok(error) => error,
         Err(other) => match other.status() {
             StatusCode::NOT_FOUND => Fault::NotFound.into(),
+            StatusCode::BAD_REQUEST if other.is::<ParseRequestPayloadError>() || other.is::<ParseParamError>() => {
+                Fault::BadValue("The body or a parameter is not what this address takes; /api/docs shows what it does.")
+                    .into()
+            }
             StatusCode::BAD_REQUEST => Fault::Ambiguous.into(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Fault::WrongKind.into(),
             status => {
                 tracing::error!(status = status.as_u16(), "a handler failed: {other}");
                 Fault::Defect.into()

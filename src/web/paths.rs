@@ -18,6 +18,16 @@ pub const LOGOUT: &str = "/logout";
 pub const API: &str = "/api";
 /// The visitor as JSON.
 pub const ME: &str = "/api/me";
+/// What a person keeps here.
+pub const ACCOUNT: &str = "/account";
+/// The browsers they are signed in with.
+pub const SESSIONS: &str = "/api/sessions";
+/// One of them.
+pub const SESSION: &str = "/api/sessions/:id";
+/// The credentials of their programs.
+pub const TOKENS: &str = "/api/tokens";
+/// One of them.
+pub const TOKEN: &str = "/api/tokens/:id";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/api/openapi.json";
 /// The OpenAPI document, readable.
@@ -27,7 +37,7 @@ pub const HEALTHZ: &str = "/healthz";
 /// It can do its work.
 pub const READYZ: &str = "/readyz";
 /// Files embedded in the binary.
-pub const ASSETS: &str = "/assets";
+pub const ASSET: &str = "/assets/:name";
 /// For browsers that ask unasked.
 pub const FAVICON: &str = "/favicon.ico";
 /// For crawlers.
@@ -36,7 +46,7 @@ pub const ROBOTS: &str = "/robots.txt";
 /// A door: where it is and how it may be knocked on.
 #[derive(Clone, Copy, Debug)]
 pub struct Door {
-    /// Its path below that of `public_url`.
+    /// Its path below that of `public_url`; a part that begins with `:` stands for any other.
     pub path: &'static str,
     /// The methods it takes, as `Allow` lists them (RFC 9110, section 10.2.1).
     pub allow: &'static str,
@@ -49,29 +59,48 @@ const fn page(path: &'static str, allow: &'static str) -> Door {
 }
 
 const fn data(path: &'static str) -> Door {
-    Door { path, allow: "GET, HEAD", is_page: false }
+    change(path, "GET, HEAD")
+}
+
+const fn change(path: &'static str, allow: &'static str) -> Door {
+    Door { path, allow, is_page: false }
 }
 
 /// The list of doors.
-pub const DOORS: [Door; 12] = [
+pub const DOORS: &[Door] = &[
     page(HOME, "GET, HEAD"),
     page(LOGIN, "GET, HEAD"),
     page(CALLBACK, "GET, HEAD"),
     page(LOGOUT, "GET, HEAD, POST"),
     data(ME),
+    change(SESSIONS, "GET, HEAD, DELETE"),
+    change(SESSION, "DELETE"),
+    change(TOKENS, "GET, HEAD, POST"),
+    change(TOKEN, "DELETE"),
     data(OPENAPI),
     data(DOCS),
     data(HEALTHZ),
     data(READYZ),
-    data(ASSETS),
+    data(ASSET),
     data(FAVICON),
     data(ROBOTS),
 ];
 
 /// The door at `path`, which is below the path of `public_url`.
 pub fn door(path: &str) -> Option<&'static Door> {
-    let is_asset = path.strip_prefix(ASSETS).is_some_and(|rest| rest.starts_with('/'));
-    DOORS.iter().find(|door| door.path == path || (is_asset && door.path == ASSETS))
+    DOORS.iter().find(|door| is_at(door.path, path))
+}
+
+/// Whether `path` is of the form `door`, part by part.
+fn is_at(door: &str, path: &str) -> bool {
+    let (mut door, mut path) = (door.split('/'), path.split('/'));
+    loop {
+        match (door.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(part)) if wanted == part || (wanted.starts_with(':') && !part.is_empty()) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Whether `path`, which is below the path of `public_url`, lies where programs ask, be there a door or not.
@@ -123,6 +152,11 @@ impl Paths {
             Some(address) => format!("{}?rd={}", self.to(LOGIN), utf8_percent_encode(address.as_str(), PLAIN)),
             None => self.to(LOGIN),
         }
+    }
+
+    /// Where a sign-in starts that is to be a deliberate one and ends at `door`.
+    pub fn fresh_sign_in(&self, door: &str) -> String {
+        format!("{}?rd={}&prompt=select_account", self.to(LOGIN), utf8_percent_encode(&self.to(door), PLAIN))
     }
 
     /// The same, with the provider's chooser of accounts.

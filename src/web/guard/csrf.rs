@@ -2,7 +2,7 @@
 //!
 //! Browsers say where a request comes from in a header that no page can write (`Sec-Fetch-Site`, Fetch Metadata), older
 //! ones in `Origin`. Sibling hosts are not us. Whoever sends neither is refused: a form of ours is only ever sent by a
-//! browser. Requests with a bearer token carry no ambient credential and need no such proof; they never come here.
+//! browser. Requests to `/api` with a bearer token carry no ambient credential and need no such proof.
 
 use http::HeaderMap;
 use http::header::ORIGIN;

@@ -5,17 +5,17 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::credential::Plain;
-use crate::model::{Session, User};
+use crate::model::{Session, Token, User};
 use crate::store::StoreError;
 use crate::web::app::App;
 
 /// How a visitor proved who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// By the session's cookie.
-    Session,
-    /// By an API token.
-    Token,
+    /// By the cookie of this session.
+    Session(Session),
+    /// By this API token.
+    Token(Token),
 }
 
 /// Who a request comes from.
@@ -24,7 +24,7 @@ pub enum Visitor {
     /// Nobody that we know; no credential was presented, or none that holds.
     Nobody,
     /// A user.
-    Known(Box<User>, Via),
+    Known(Box<User>, Box<Via>),
     /// A bearer token was presented that admits nobody (RFC 6750, section 3.1, `invalid_token`).
     BadToken,
     /// Credentials that contradict each other, or that nobody can read.
@@ -51,17 +51,22 @@ pub async fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
         (Some(credential), None) if is_bearer(credential.as_bytes()) => by_token(app, credential.as_bytes()).await,
         // Another scheme is for somebody else: a proxy in front that asks for a password of its own.
         _ => match session(app, headers).await {
-            Ok(Some((_, _, user))) => Visitor::Known(Box::new(user), Via::Session),
+            Ok(Some((_, session, user))) => Visitor::Known(Box::new(user), Box::new(Via::Session(session))),
             Ok(None) => Visitor::Nobody,
             Err(error) => Visitor::Unknown(error),
         },
     }
 }
 
+/// Whether the request presents a bearer token, so that nothing a browser sends by itself decides.
+pub fn brings_token(headers: &HeaderMap) -> bool {
+    headers.get_all(AUTHORIZATION).iter().any(|credential| is_bearer(credential.as_bytes()))
+}
+
 async fn by_token(app: &App, credential: &[u8]) -> Visitor {
     let Some(token) = bearer(credential) else { return Visitor::BadToken };
     match app.tokens.find(&token).await {
-        Ok(Some((_, user))) => Visitor::Known(Box::new(user), Via::Token),
+        Ok(Some((token, user))) => Visitor::Known(Box::new(user), Box::new(Via::Token(token))),
         Ok(None) => Visitor::BadToken,
         Err(error) => Visitor::Unknown(error),
     }

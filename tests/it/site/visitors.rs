@@ -95,6 +95,19 @@ pub trait Visitor {
         self.browser().send(self.show(request), url, headers).await
     }
 
+    /// The same with a body of the kind `content_type`.
+    async fn ask_with(&self, method: Method, target: &str, headers: &[(&str, &str)], body: (&str, String)) -> Answer {
+        let url = self.browser().base.join(target).expect("a path or an address");
+        let request = self.browser().client.request(method, url.clone());
+        let request = request.header("content-type", body.0).body(body.1);
+        self.browser().send(self.show(request), url, headers).await
+    }
+
+    /// Sends JSON as a script of the site's own page does.
+    async fn send_json(&self, method: Method, target: &str, json: &serde_json::Value) -> Answer {
+        self.ask_with(method, target, SCRIPT, ("application/json", json.to_string())).await
+    }
+
     /// GET with nothing that tells a browser.
     async fn get(&self, target: &str) -> Answer {
         self.ask(Method::GET, target, &[]).await
