@@ -17,6 +17,7 @@ use crate::sessions::Sessions;
 use crate::store::SharedStore;
 use crate::tokens::Tokens;
 use crate::web::cookies::Cookies;
+use crate::web::guard::cors::Cors;
 use crate::web::guard::security_headers::SecurityHeaders;
 use crate::web::paths::Paths;
 
@@ -55,6 +56,8 @@ pub struct App {
     pub after_logout: String,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Which other origins may read `/api`.
+    pub cors: Cors,
     /// Headers of every answer.
     pub security_headers: SecurityHeaders,
     /// For the readiness probe and nothing else.
@@ -99,6 +102,7 @@ impl App {
             home: safe(&config.apps.home),
             after_logout: safe(&config.apps.after_logout),
             return_rules,
+            cors: Cors::new(&config.apps),
             trusted_proxies: config.server.trusted_proxies.clone(),
             security_headers: SecurityHeaders::new(config),
             public_url: config.public_url.clone(),

@@ -1,8 +1,9 @@
 //! Everything that speaks HTTP. This page is the front door: every route, and all that happens before one is taken.
 //!
-//! In this order: the request gets a name · its address and body are held against the limits · a page under another
-//! host is sent to the right one · a change must come from a page of ours · the door is opened · whatever went wrong
-//! becomes a page or problem details · the security headers and the request's name are added · one line is logged.
+//! In this order: the request gets a name · its address and body are held against the limits · a listed program's
+//! preflight is answered · a page under another host is sent to the right one · a change must come from a page of ours ·
+//! the door is opened · whatever went wrong becomes a page or problem details · the security headers, those for listed
+//! programs and the request's name are added · one line is logged.
 
 pub mod answer;
 pub mod api;
@@ -33,7 +34,7 @@ use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::host::Between;
-use crate::web::guard::{csrf, host, visitor};
+use crate::web::guard::{cors, csrf, host, visitor};
 use crate::web::visit::Visit;
 
 /// How long an address may be, in bytes; the longest `rd` is encoded in it.
@@ -92,6 +93,10 @@ impl FrontDoor {
             return Err(Fault::UriTooLong.into());
         }
         let door = self.app.paths.below(&visit.path).and_then(paths::door).ok_or(Fault::NotFound)?;
+        let is_preflight = visit.is_api && cors::is_preflight(&visit.method, request.headers());
+        if is_preflight && self.app.cors.listed(request.headers()).is_some() {
+            return Ok(cors::allowed());
+        }
         let is_allowed = door.allow.split(", ").any(|method| method == visit.method.as_str());
         if !is_allowed {
             return Err(Fault::MethodNotAllowed(door.allow).into());
@@ -142,6 +147,7 @@ impl Endpoint for FrontDoor {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
         let visit = Arc::new(Visit::of(&self.app, &request));
+        let listed = self.app.cors.listed(request.headers());
         let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
         let answered = answered.unwrap_or_else(|_| Err(Fault::Defect.into()));
         let mut response = answered.unwrap_or_else(|error| answer::failure(error, &self.app, &visit));
@@ -149,6 +155,9 @@ impl Endpoint for FrontDoor {
             response.set_body(());
         }
         self.app.security_headers.add_to(response.headers_mut());
+        if visit.is_api {
+            self.app.cors.add_to(listed, response.headers_mut());
+        }
         if let Ok(request_id) = HeaderValue::try_from(&visit.request_id) {
             response.headers_mut().insert(REQUEST_ID, request_id);
         }

@@ -23,6 +23,8 @@ pub struct Visit {
     pub method: Method,
     /// The path as it came, without the query.
     pub path: String,
+    /// Whether it is about `/api`.
+    pub is_api: bool,
     /// Whether an error should be a page.
     pub wants_page: bool,
 }
@@ -38,6 +40,7 @@ impl Visit {
             address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),
             is_behind_proxy: client_address::is_trusted(peer, &app.trusted_proxies),
             method: request.method().clone(),
+            is_api,
             wants_page: !is_api && navigation::wants_html(request.headers()),
             path,
         }

@@ -9,6 +9,7 @@ mod adoption;
 mod api_me;
 mod api_sessions;
 mod api_tokens;
+mod apps;
 mod binary;
 mod browser_story;
 mod cli;
