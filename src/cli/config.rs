@@ -1,12 +1,13 @@
-//! `doorward config`: what the operator has said, checked and shown. Reads what a server would read, starts nothing.
+//! `doorward config`: what the operator has said, checked and shown. Reads what a server would read, asks whom a server
+//! would ask, and starts nothing.
 
 use clap::Subcommand;
 
+use crate::cli::check;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::config::{Loaded, show};
-use crate::web::paths;
 
 /// `doorward config`
 #[derive(Debug, clap::Args)]
@@ -17,8 +18,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says whether the configuration is fine, and everything that is wrong where it is not
-    Check,
+    /// Says whether the configuration is fine, and what database, provider and port say to it
+    Check {
+        /// Looks at the configuration alone and asks nobody
+        #[arg(long)]
+        offline: bool,
+    },
     /// Prints the configuration as it was understood, where each value comes from, and secrets as …
     Show,
 }
@@ -26,7 +31,7 @@ enum Command {
 /// Runs `doorward config`.
 pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     match args.command {
-        Command::Check => check(&context),
+        Command::Check { offline } => check(&context, offline).await,
         Command::Show => {
             let loaded = context.load()?;
             warn(&loaded);
@@ -35,11 +40,11 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     }
 }
 
-fn check(context: &Context) -> Result<(), Failure> {
+async fn check(context: &Context, offline: bool) -> Result<(), Failure> {
     let loaded = context.load_for_serving()?;
     warn(&loaded);
-    let redirect_uri = loaded.config.public_url.join(paths::CALLBACK);
-    print(&format!("configuration is fine\nredirect URI to register: {redirect_uri}\n"))
+    print(&format!("configuration is fine\n{}\n", check::redirect_uri(&loaded.config)))?;
+    if offline { Ok(()) } else { check::everything(&loaded.config).await.say() }
 }
 
 fn warn(loaded: &Loaded) {

@@ -109,7 +109,8 @@ fn no_provider(loaded: &Loaded) -> Failure {
     Failure::configuration(format!(
         "nobody can sign in: {read}. Three ways on:\n  \
          doorward demo                   see it work now, with a pretend provider and nothing to set up\n  \
-         doorward --config config.toml   serve your site; config.toml.example shows how such a file begins\n  \
-         GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET and the MYSQL_ variables of the tutorials, where you have set them"
+         doorward init                   answer a few questions and have config.toml written\n  \
+         doorward --config config.toml   serve your site; config.toml.example shows how such a file begins\n\
+         Whoever has GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET and the MYSQL_ variables of the tutorials set needs no file"
     ))
 }

@@ -3,12 +3,14 @@
 //! Standard output is for data, standard error for talk. A command ends with 0 (fine), 1 (failed, or the thing that was
 //! checked is not right), 2 (misused), 69 (something it depends on is away) or 78 (the configuration is wrong).
 
+pub mod check;
 pub mod config;
 pub mod context;
 pub mod database;
 pub mod demo;
 pub mod failure;
 pub mod healthcheck;
+pub mod init;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
@@ -46,6 +48,8 @@ enum Command {
     Serve(serve::Args),
     /// Shows everything on this machine, with a pretend provider and nothing to set up
     Demo(demo::Args),
+    /// Asks a few questions and writes config.toml
+    Init(init::Args),
     /// Checks the configuration, or shows what it amounts to
     Config(config::Args),
     /// Asks the running server whether it is alive
@@ -97,6 +101,7 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             None => serve::run(serve::Args::default(), context).await,
             Some(Command::Serve(args)) => serve::run(args, context).await,
             Some(Command::Demo(args)) => demo::run(args, context).await,
+            Some(Command::Init(args)) => init::run(args, context).await,
             Some(Command::Config(args)) => config::run(args, context).await,
             Some(Command::Healthcheck(args)) => healthcheck::run(args, context).await,
             Some(Command::Migrate(args)) => migrate::run(args, context).await,

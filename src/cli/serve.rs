@@ -74,7 +74,10 @@ pub async fn start(
     let prepared = tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await;
     let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
     match prepared {
-        Ok(Ok(())) => janitor::read_keys(&app).await,
+        Ok(Ok(())) => {
+            janitor::warn(&app).await;
+            janitor::read_keys(&app).await;
+        }
         Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),
         Ok(Err(_)) | Err(_) => running.also(janitor::prepare(Arc::clone(&app), issuer)),
     }
@@ -103,7 +106,9 @@ fn announce(config: &Config, running: &Running) {
     }
     if let Some(provider) = &config.provider {
         let redirect_uri = public_url.join(paths::CALLBACK);
-        tracing::info!(redirect_uri, "{} must know this redirect URI, letter for letter", provider.label);
+        let is_listed = provider.registered_redirect_uris.as_ref().is_some_and(|uris| uris.contains(&redirect_uri));
+        let listed = if is_listed { "; the client's file lists it" } else { "" };
+        tracing::info!(redirect_uri, "{} must know this redirect URI, letter for letter{listed}", provider.label);
     }
     let listening: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
     tracing::info!(listening = listening.join(", "), "Doorward is at {}", public_url.join(paths::HOME));

@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap};
+use http::header::{ACCEPT, AGE, CACHE_CONTROL, DATE, HeaderMap};
 use openidconnect::core::CoreJsonWebKeySet;
 use openidconnect::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::clock::{Clock, Timestamp};
 use crate::login::http::{Http, is_safe};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -37,6 +38,10 @@ const BUDGET: Duration = Duration::from_secs(10);
 /// Keys may be asked for this often in a row because of a token's key that is not known, then once every [`REFILL`].
 const BURST: u32 = 3;
 const REFILL: Duration = Duration::from_secs(10);
+
+/// By how many seconds the provider's clock may differ from ours before we speak of it: at a minute tokens begin to be
+/// refused.
+const SKEW: u64 = 30;
 
 /// The parts of the discovery document that we use.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,16 +77,18 @@ pub struct Known {
     pub metadata: Arc<Metadata>,
     /// The keys.
     pub keys: Arc<Keys>,
+    /// By how many seconds our clock was ahead of the provider's when it was asked, as far as it said.
+    pub ahead: Option<i64>,
     metadata_refresh_at: Instant,
     /// Nobody refreshes before; moved on by whoever does.
     next_refresh: Instant,
 }
 
 /// Asks and remembers.
-#[derive(Debug)]
 pub struct Discovery {
     issuer: String,
     http: Http,
+    clock: Arc<dyn Clock>,
     known: RwLock<Option<Known>>,
     /// Held by the one who asks for the first time; holds what the last failure was.
     first: Mutex<Option<(Instant, String)>>,
@@ -113,9 +120,9 @@ impl Allowance {
 
 impl Discovery {
     /// Nothing is asked yet.
-    pub fn new(issuer: &str, http: Http) -> Self {
+    pub fn new(issuer: &str, http: Http, clock: Arc<dyn Clock>) -> Self {
         let refetches = Mutex::new(Allowance { left: BURST, since: Instant::now() });
-        Self { issuer: issuer.to_owned(), http, known: RwLock::default(), first: Mutex::default(), refetches }
+        Self { issuer: issuer.to_owned(), http, clock, known: RwLock::default(), first: Mutex::default(), refetches }
     }
 
     /// What is known without asking.
@@ -226,25 +233,30 @@ impl Discovery {
 
     async fn discover(&self) -> Result<Known, String> {
         let asking = async {
-            let metadata = self.fetch_metadata().await?;
+            let (metadata, ahead) = self.fetch_metadata().await?;
             let keys = self.fetch_keys(&metadata).await?;
-            Ok::<_, String>((metadata, keys))
+            Ok::<_, String>((metadata, ahead, keys))
         };
-        let (metadata, keys) =
+        let (metadata, ahead, keys) =
             tokio::time::timeout(BUDGET, asking).await.map_err(|_| "no answer in time".to_owned())??;
         let metadata_refresh_at = Instant::now() + METADATA_AGE;
         let next_refresh = metadata_refresh_at.min(keys.refresh_at);
-        Ok(Known { metadata: Arc::new(metadata), keys: Arc::new(keys), metadata_refresh_at, next_refresh })
+        Ok(Known { metadata: Arc::new(metadata), keys: Arc::new(keys), ahead, metadata_refresh_at, next_refresh })
     }
 
-    async fn fetch_metadata(&self) -> Result<Metadata, String> {
+    /// The document, and by how much our clock is ahead.
+    async fn fetch_metadata(&self) -> Result<(Metadata, Option<i64>), String> {
         let base = self.issuer.trim_end_matches('/');
         let answer = self.get(&format!("{base}/.well-known/openid-configuration")).await;
         let answer = answer.map_err(|why| format!("its discovery document: {why}"))?;
         let metadata: Metadata = serde_json::from_slice(answer.body())
             .map_err(|error| format!("its discovery document cannot be read: {}", cut(&error.to_string())))?;
         metadata.check(&self.issuer)?;
-        Ok(metadata)
+        let ahead = time_of(answer.headers()).map(|theirs| self.clock.now().unix() - theirs.unix());
+        if let Some(seconds) = ahead.filter(|seconds| seconds.unsigned_abs() > SKEW) {
+            tracing::warn!(issuer = self.issuer, "{}", clocks_differ(seconds));
+        }
+        Ok((metadata, ahead))
     }
 
     async fn fetch_keys(&self, metadata: &Metadata) -> Result<Keys, String> {
@@ -290,6 +302,24 @@ impl Metadata {
             _ => Ok(()),
         }
     }
+}
+
+/// The sentence for a clock of ours that is ahead of the provider's by so many seconds, or behind it.
+pub fn clocks_differ(seconds: i64) -> String {
+    let (by, where_to) = (seconds.unsigned_abs(), if seconds < 0 { "behind" } else { "ahead of" });
+    format!(
+        "this machine's clock is {by} seconds {where_to} the provider's, and sign-ins are refused where the two differ \
+         by more than a minute; set it by NTP: timedatectl set-ntp true"
+    )
+}
+
+/// What time it was for whoever answered: a cache on the way repeats `Date` and counts in `Age` (RFC 9111, section
+/// 4.2.3).
+fn time_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = chrono::DateTime::parse_from_rfc2822(text(DATE)?).ok()?.timestamp();
+    let age: i64 = text(AGE).map_or(Some(0), |age| age.trim().parse().ok())?;
+    Some(Timestamp::from_unix(date.checked_add(age)?))
 }
 
 /// So much of a stranger's text as a line of the log can bear.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use openidconnect::url::Url;
 use tokio::sync::broadcast;
 
+pub use self::discovery::clocks_differ;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
@@ -207,6 +208,28 @@ impl LoginError {
             Self::Store(error) => error.reason(),
         }
     }
+
+    /// What the operator can do about it, where there is something to do; `provider` as the configuration names it.
+    pub fn advice(&self, provider: &str) -> Option<String> {
+        match self {
+            Self::CodeRefused(word) | Self::ProviderError(word) => match word.as_str() {
+                "invalid_client" | "unauthorized_client" => Some(format!(
+                    "check providers.{provider}.client_id and client_secret (or the file they come from) against the \
+                     provider's console: it does not take them"
+                )),
+                "redirect_uri_mismatch" => {
+                    Some("register this site's redirect URI at the provider, letter for letter".to_owned())
+                }
+                _ => None,
+            },
+            Self::ClockSkew(_) => Some("set this machine's clock by NTP: timedatectl set-ntp true".to_owned()),
+            Self::Refused { refusal: Refusal::UniqueKey { table, key }, .. } => Some(format!(
+                "Doorward leaves the table alone; where nothing of yours needs the key, remove it: ALTER TABLE {table} \
+                 DROP INDEX {key}"
+            )),
+            _ => None,
+        }
+    }
 }
 
 impl Login {
@@ -234,6 +257,14 @@ impl Login {
         if let Err(error) = self.room.provider.known().await {
             tracing::debug!(reason = error.reason(), "{error}");
         }
+    }
+
+    /// Asks the provider who it is and whether it knows us, for whoever checks a configuration. By how many seconds our
+    /// clock is ahead of its own, as far as it says.
+    pub async fn look_at_provider(&self) -> Result<Option<i64>, LoginError> {
+        let known = self.room.provider.known().await?;
+        self.room.provider.try_client(&known).await?;
+        Ok(known.ahead)
     }
 
     /// Starts a sign-in that shall end at `return_to`. `choose_account`: let the provider show its chooser even
@@ -269,7 +300,7 @@ impl Login {
                 // Most often nobody listens.
                 let _ = self.sign_ins.send(finished.user.clone());
             }
-            Err(failed) => log_failure(&failed.error),
+            Err(failed) => log_failure(&failed.error, self.room.provider.name()),
         }
         finished
     }
@@ -330,15 +361,16 @@ fn cleaned(word: &str) -> String {
 }
 
 /// One line for each sign-in that failed; what needs an operator is louder than what a person did.
-fn log_failure(error: &LoginError) {
+fn log_failure(error: &LoginError, provider: &str) {
     let reason = error.reason();
+    let advice = error.advice(provider).map(|advice| format!("; {advice}")).unwrap_or_default();
     match error {
         LoginError::ProviderUnavailable(_)
         | LoginError::CodeRefused(_)
         | LoginError::BadIdToken(_)
         | LoginError::ClockSkew(_)
         | LoginError::Refused { .. }
-        | LoginError::Store(_) => tracing::warn!(reason, "a sign-in failed: {error}"),
-        _ => tracing::info!(reason, "a sign-in failed: {error}"),
+        | LoginError::Store(_) => tracing::warn!(reason, "a sign-in failed: {error}{advice}"),
+        _ => tracing::info!(reason, "a sign-in failed: {error}{advice}"),
     }
 }

@@ -55,7 +55,6 @@ pub enum Unusable {
 }
 
 /// One provider.
-#[derive(Debug)]
 pub struct Provider {
     config: Config,
     issuer: IssuerUrl,
@@ -70,7 +69,7 @@ pub struct Provider {
 
 impl Provider {
     /// The provider of `config`, which sends browsers back to `redirect_uri`. Asks nobody yet.
-    pub fn new(config: &Config, redirect_uri: &str, names: Names) -> Result<Self, Unusable> {
+    pub fn new(config: &Config, redirect_uri: &str, names: Names, clock: Arc<dyn Clock>) -> Result<Self, Unusable> {
         let issuer = IssuerUrl::new(config.issuer.clone()).ok().filter(|issuer| is_safe(issuer.url()));
         let issuer = issuer.ok_or_else(|| Unusable::Issuer(config.issuer.clone()))?;
         let redirect_uri =
@@ -78,7 +77,7 @@ impl Provider {
         let algorithms = config.algorithms.iter().map(|name| algorithm(name)).collect::<Result<_, _>>()?;
         let http = Http::new(names, config.ca_file.as_deref().map(Path::new))?;
         Ok(Self {
-            discovery: Arc::new(Discovery::new(&config.issuer, http.clone())),
+            discovery: Arc::new(Discovery::new(&config.issuer, http.clone(), clock)),
             issuer,
             client_id: ClientId::new(config.client_id.clone()),
             client_secret: ClientSecret::new(config.client_secret.reveal().to_owned()),
@@ -88,6 +87,11 @@ impl Provider {
             exchanges: Semaphore::new(EXCHANGES),
             config: config.clone(),
         })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// Whether metadata and keys are at hand.
@@ -159,6 +163,22 @@ impl Provider {
         let claims = self.verified(&tokens, known, &pending.nonce.encoded(), clock.now()).await?;
         let userinfo = self.userinfo(&known.metadata, tokens.access_token(), &claims).await?;
         identity::identity(&claims, userinfo.as_ref(), &self.config)
+    }
+
+    /// Whether the provider takes us for a client of its own: it looks at who asks before it looks at the code, and this
+    /// code is none. `Ok` where it complains of the code alone.
+    pub async fn try_client(&self, known: &Known) -> Result<(), LoginError> {
+        let code = AuthorizationCode::new("no-code-only-a-question".to_owned());
+        let client = self.client(&known.metadata);
+        let verifier = PkceCodeVerifier::new("v".repeat(43));
+        let answered = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.http).await;
+        match answered.map_err(|error| exchange_failed(&error)) {
+            Err(error @ LoginError::ProviderUnavailable(_)) => Err(error),
+            Err(LoginError::CodeRefused(code)) if code != "invalid_grant" && code != "invalid_request" => {
+                Err(LoginError::CodeRefused(code))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn client(&self, metadata: &Metadata) -> Client {

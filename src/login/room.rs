@@ -75,7 +75,7 @@ impl Room {
         names: Names,
     ) -> Result<Self, Unusable> {
         Ok(Self {
-            provider: Provider::new(provider, &config.public_url.join("/login/callback"), names)?,
+            provider: Provider::new(provider, &config.public_url.join("/login/callback"), names, Arc::clone(&clock))?,
             fingerprint: pending::fingerprint(&provider.issuer, &provider.client_id),
             prompt: provider.prompt.clone(),
             hosted_domain: match config.access.hosted_domains.as_slice() {

@@ -93,7 +93,16 @@ pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
     if !said.is_empty() {
         tracing::info!("the database is ready");
     }
+    warn(&app).await;
     read_keys(&app).await;
+}
+
+/// Says what of the table of users will fail somebody later.
+pub async fn warn(app: &App) {
+    // Where the store cannot be asked, that is said elsewhere.
+    for warning in app.store.warnings().await.unwrap_or_default() {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Reads the keys of pending logins ahead, so that a sign-in can begin while the store is away.

@@ -70,6 +70,15 @@ impl Column {
     }
 }
 
+/// A unique key of the site's table that is not about the id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// What the database calls it.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
 /// A table of users that we may write to.
 #[derive(Clone, Debug)]
 pub struct Adopted {
@@ -79,6 +88,8 @@ pub struct Adopted {
     pub id: Column,
     /// The names of the unique keys that consist of the id alone, at least one.
     pub id_keys: Vec<String>,
+    /// Further unique keys, which may turn somebody away.
+    pub unique_keys: Vec<UniqueKey>,
     /// Where the address goes, if anywhere.
     pub email: Option<Column>,
     /// Where the name goes, if anywhere.
@@ -117,7 +128,34 @@ impl Adopted {
             return refuse(format!("has a column {name} that must not be empty and has no default"));
         }
         let (email, name, picture) = (writable("email"), writable("name"), writable("picture"));
-        Ok(Self { table: table.to_owned(), id, id_keys, email, name, picture })
+        let (table, unique_keys) = (table.to_owned(), Vec::new());
+        Ok(Self { table, id, id_keys, unique_keys, email, name, picture })
+    }
+
+    /// The same with the table's `unique_keys`, of which those with the id in them can be in nobody's way.
+    pub fn with_unique_keys(self, unique_keys: Vec<UniqueKey>) -> Self {
+        let has_id = |key: &UniqueKey| key.columns.iter().any(|column| column.eq_ignore_ascii_case(&self.id.name));
+        let unique_keys = unique_keys.into_iter().filter(|key| !has_id(key)).collect();
+        Self { unique_keys, ..self }
+    }
+
+    /// What works now and will fail somebody later, a sentence for each.
+    pub fn warnings(&self) -> Vec<String> {
+        let table = &self.table;
+        let warning = |UniqueKey { name, columns }: &UniqueKey| {
+            let columns = columns.join(", ");
+            // Such a key is part of the table; SQLite knows no statement that takes it out.
+            let remedy = if name.starts_with("sqlite_autoindex_") {
+                "make the table again without it".to_owned()
+            } else {
+                format!("remove it: ALTER TABLE {table} DROP INDEX {name}")
+            };
+            format!(
+                "the unique key {name} of the table {table} takes each {columns} once: whoever comes second with the \
+                 same one cannot sign in. Doorward leaves it alone; where nothing of yours needs it, {remedy}"
+            )
+        };
+        self.unique_keys.iter().map(warning).collect()
     }
 
     /// The columns to write beside the id and what goes into them, cut to fit: a name loses its end, an address or a

@@ -2,7 +2,7 @@
 
 use mysql_async::{Conn, Row};
 
-use crate::store::adoption::{Adopted, Column, Holds, unusable};
+use crate::store::adoption::{Adopted, Column, Holds, UniqueKey, unusable};
 use crate::store::mysql::errors::store_error;
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::value;
@@ -14,8 +14,9 @@ const COLUMNS: &str = "select column_name, data_type, column_type, character_max
                        from information_schema.columns where table_schema = database() and table_name = ? \
                        order by ordinal_position";
 
-/// Keys as their name, the number of their columns, and whether one of them is the whole of `id`.
-const KEYS: &str = "select index_name, count(*), max(lower(column_name) = 'id' and sub_part is null) \
+/// Keys as their name, the number of their columns, whether one of them is the whole of `id`, and all of them.
+const KEYS: &str = "select index_name, count(*), max(lower(column_name) = 'id' and sub_part is null), \
+                    group_concat(column_name order by seq_in_index) \
                     from information_schema.statistics \
                     where table_schema = database() and table_name = ? and non_unique = 0 group by index_name";
 
@@ -46,13 +47,17 @@ pub async fn adopt(conn: &mut Conn, table: &str) -> Result<Option<Adopted>> {
     let (rows, _) = exec(conn, COLUMNS, vec![param(table)]).await.map_err(|error| store_error(&error))?;
     let columns = rows.iter().map(column).collect::<Result<Vec<_>>>()?;
     let (keys, _) = exec(conn, KEYS, vec![param(table)]).await.map_err(|error| store_error(&error))?;
-    let mut id_keys = Vec::new();
+    let (mut id_keys, mut unique_keys) = (Vec::new(), Vec::new());
     for key in &keys {
         if value::<i64>(key, 1)? == 1 && value::<i64>(key, 2)? == 1 {
             id_keys.push(value(key, 0)?);
         }
+        // Of an index over an expression nobody tells the columns.
+        let columns = value::<Option<String>>(key, 3)?.unwrap_or_else(|| "value".to_owned());
+        let columns = columns.split(',').map(str::to_owned).collect();
+        unique_keys.push(UniqueKey { name: value(key, 0)?, columns });
     }
-    Adopted::new(table, columns, id_keys).map(Some)
+    Ok(Some(Adopted::new(table, columns, id_keys)?.with_unique_keys(unique_keys)))
 }
 
 fn column(row: &Row) -> Result<Column> {

@@ -90,16 +90,34 @@ fn server_error(error: &ServerError) -> StoreError {
 
 /// What it means that no connection came about; says what to look at, never the password.
 pub fn connect_error(error: &Error, place: &Mysql) -> StoreError {
-    let Error::Server(server) = error else { return store_error(error) };
+    let Error::Server(server) = error else { return unreachable(error, place) };
     let (message, name, user) = (&server.message, &place.name, &place.user);
     match server.code {
-        1045 | 1698 => StoreError::Schema(format!(
+        // An account that its server ties to the system's account of the same name: Debian's root, not XAMPP's.
+        1698 => StoreError::Schema(format!(
+            "the database server refuses the account {user}: {message}. It lets {user} in without a password from its \
+             own terminal only; type there: CREATE USER 'doorward'@'localhost' IDENTIFIED BY 'a password'; GRANT ALL \
+             ON `{name}`.* TO 'doorward'@'localhost'; and name that account in [database]"
+        )),
+        1045 => StoreError::Schema(format!(
             "the database server refuses the account {user}: {message}. Check [database] user and password, or the \
              ones in its url"
         )),
         1044 | 1049 => StoreError::Schema(create_it_yourself(message, name, user)),
         2000..=2999 => StoreError::Unavailable(message.clone()),
         _ => store_error(error),
+    }
+}
+
+/// What it means that nobody answered, or not as a database does.
+fn unreachable(error: &Error, place: &Mysql) -> StoreError {
+    match store_error(error) {
+        StoreError::Unavailable(why) => StoreError::Unavailable(format!(
+            "nobody answers as MySQL at {}:{}: {why}. Start the database, or check host and port under [database] (or \
+             in its url)",
+            place.host, place.port
+        )),
+        other => other,
     }
 }
 

@@ -110,6 +110,10 @@ impl Store for Mysql {
         prepare::plan(&self.pool, &self.table).await
     }
 
+    async fn warnings(&self) -> Result<Vec<String>> {
+        prepare::warnings(&self.pool, &self.table).await
+    }
+
     async fn check_readable(&self) -> Result<()> {
         self.ready()?;
         self.pool.rows(VISITOR, "select 1 from doorward_meta limit 1", Vec::new()).await.map(drop)
@@ -144,4 +148,16 @@ fn quoted(name: &str) -> String {
 /// Text, bytes or numbers as a parameter of a statement.
 fn param(value: impl Into<Value>) -> Value {
     value.into()
+}
+
+/// The databases at `place` that its account can see and that have a table called `table`, the server's own left out.
+pub async fn databases_with(place: Place, table: &str, names: Names) -> Result<Vec<String>> {
+    let mut conn = Pool::new(place, names).connect_to(None).await?.map_err(|error| errors::store_error(&error))?;
+    let sql = "select table_schema from information_schema.tables where table_name = ? and table_schema not in \
+               ('mysql', 'sys', 'performance_schema', 'information_schema', 'phpmyadmin') order by table_schema";
+    let found = pool::exec(&mut conn, sql, vec![param(table)]).await;
+    // It is closed either way.
+    let _ = conn.disconnect().await;
+    let (rows, _) = found.map_err(|error| errors::store_error(&error))?;
+    rows.iter().map(|row| rows::value(row, 0)).collect()
 }

@@ -84,6 +84,24 @@ pub async fn plan(pool: &Pool, table: &str) -> Result<Vec<String>> {
     timeout(LIMIT, work).await.map_err(|_| late("looking at the tables", LIMIT))?
 }
 
+/// What of the table of users will fail somebody later; nothing where there is no such table or database yet.
+pub async fn warnings(pool: &Pool, table: &str) -> Result<Vec<String>> {
+    let place = pool.place();
+    let work = async {
+        match pool.connect_to(Some(&place.name)).await? {
+            Ok(mut conn) => {
+                let users = adopt(&mut conn, table).await?;
+                // It is closed either way.
+                let _ = conn.disconnect().await;
+                Ok(users.map(|users| users.warnings()).unwrap_or_default())
+            }
+            Err(error) if code(&error) == Some(1049) => Ok(Vec::new()),
+            Err(error) => Err(connect_error(&error, place)),
+        }
+    };
+    timeout(LIMIT, work).await.map_err(|_| late("looking at the tables", LIMIT))?
+}
+
 /// Creates the database where it is missing and the account may.
 async fn create_database(pool: &Pool) -> Result<()> {
     let place = pool.place();

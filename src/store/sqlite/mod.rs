@@ -159,6 +159,18 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn warnings(&self) -> Result<Vec<String>> {
+        let (path, table) = (self.path.clone(), self.table.clone());
+        blocking(move || {
+            if !path.exists() {
+                return Ok(Vec::new());
+            }
+            let users = prepare::survey(&file::open(&path, file::Access::Look)?, &table)?.users;
+            Ok(users.map(|users| users.warnings()).unwrap_or_default())
+        })
+        .await
+    }
+
     async fn check_readable(&self) -> Result<()> {
         self.read(|conn, _| conn.query_row("select 1 from doorward_meta limit 1", [], |_| Ok(()))).await
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::clock::Timestamp;
-use crate::store::adoption::{Adopted, Column, Holds, unusable};
+use crate::store::adoption::{Adopted, Column, Holds, UniqueKey, unusable};
 use crate::store::migrate::{ISSUER, SQLITE, Survey};
 use crate::store::sqlite::store_error;
 use crate::store::{Result, StoreError};
@@ -96,8 +96,10 @@ pub fn adopt(conn: &Connection, table: &str) -> Result<Option<Adopted>> {
         return Err(StoreError::Schema(format!("{table} is a table of Doorward's own: choose another users_table")));
     }
     let columns = columns(conn, table).map_err(store_error)?;
-    let keys = id_keys(conn, table).map_err(store_error)?;
-    Adopted::new(table, columns, keys).map(Some)
+    let keys = unique_keys(conn, table).map_err(store_error)?;
+    let is_id = |key: &&UniqueKey| matches!(key.columns.as_slice(), [only] if only.eq_ignore_ascii_case("id"));
+    let id_keys = keys.iter().filter(is_id).map(|key| key.name.clone()).collect();
+    Ok(Some(Adopted::new(table, columns, id_keys)?.with_unique_keys(keys)))
 }
 
 fn columns(conn: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
@@ -138,19 +140,14 @@ fn holds(type_name: &str) -> Holds {
     }
 }
 
-/// The unique keys that consist of the id alone.
-fn id_keys(conn: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+/// The unique keys with their columns.
+fn unique_keys(conn: &Connection, table: &str) -> rusqlite::Result<Vec<UniqueKey>> {
     let mut keys = conn.prepare("select name from pragma_index_list(?1) where \"unique\" and not partial")?;
-    let mut keys: Vec<String> = keys.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut columns = conn.prepare("select lower(coalesce(name, '')) from pragma_index_info(?1)")?;
-    let mut failed = None;
-    keys.retain(|key| {
-        let found = columns.query_map([key], |row| row.get::<_, String>(0)).and_then(Iterator::collect);
-        let found: Vec<String> = found.unwrap_or_else(|error| {
-            failed = Some(error);
-            Vec::new()
-        });
-        found == ["id"]
-    });
-    failed.map_or(Ok(keys), Err)
+    let keys: Vec<String> = keys.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut columns = conn.prepare("select coalesce(name, '') from pragma_index_info(?1)")?;
+    let with_columns = |name: String| {
+        let columns = columns.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(UniqueKey { name, columns })
+    };
+    keys.into_iter().map(with_columns).collect()
 }

@@ -189,6 +189,10 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
+    async fn warnings(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn check_readable(&self) -> Result<()> {
         match self.working() {
             Err(StoreError::ReadOnly(_)) | Ok(_) => Ok(()),

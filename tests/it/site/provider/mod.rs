@@ -64,6 +64,8 @@ pub type Mangle = fn(String) -> String;
 pub struct Script {
     /// The client that it knows.
     pub client_id: String,
+    /// That client's secret.
+    pub client_secret: String,
     /// Who signs in next: `sub`, `email`, `name` and whatever else the ID token holds.
     pub person: Map<String, Value>,
     /// What time the tokens are made at.
@@ -98,6 +100,7 @@ impl Default for Script {
         let published = vec![key.public()];
         Self {
             client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
             person: person("1101", "ada@example.com", "Ada Lovelace"),
             now: NOW,
             metadata: Overrides::new(),
@@ -328,7 +331,7 @@ impl State {
 
     fn exchange(&self, request: &Request, script: &Script) -> Canned {
         let refuse = |error: &str| Canned::json(json!({ "error": error })).with_status(400);
-        let Some(authenticated_by) = request.authenticated_by(&script.client_id, CLIENT_SECRET) else {
+        let Some(authenticated_by) = request.authenticated_by(&script.client_id, &script.client_secret) else {
             return refuse("invalid_client").with_status(401);
         };
         *self.authenticated_by.lock().expect("no test panicked here") = Some(authenticated_by);

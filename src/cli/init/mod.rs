@@ -1,0 +1,211 @@
+//! `doorward init`: asks little and leaves a `config.toml` that works, readable by its owner alone. Never writes over a
+//! file without being told to; says what to do next.
+
+mod database;
+mod questions;
+mod text;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::check;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::init::questions::Questions;
+use crate::cli::init::text::{Answers, Client};
+use crate::cli::output::talk;
+use crate::config::public_url::PublicUrl;
+use crate::config::sources::Sources;
+use crate::config::{self, Loaded, client_json, file};
+
+/// Where Google hands out clients.
+const CONSOLE: &str = "https://console.cloud.google.com/auth/clients";
+
+/// The file that a typed secret is kept in.
+const SECRET_FILE: &str = "google-secret";
+
+/// Where a provider sends people back to, below `public_url`.
+const CALLBACK: &str = "/login/callback";
+
+/// `doorward init`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that Google's console downloads for the client; one in this folder is found by itself
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_id", "client_secret_file"])]
+    client_json: Option<PathBuf>,
+    /// The client's id, where there is no such file
+    #[arg(long, value_name = "ID", requires = "client_secret_file")]
+    client_id: Option<String>,
+    /// A file that holds the client's secret and nothing else
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// The address of the site's own program, http://localhost:8000: people return there, and it may ask /api/me
+    #[arg(long, value_name = "ORIGIN")]
+    app: Option<String>,
+    /// Asks nothing: what is not said is found, or left at its default
+    #[arg(long, short)]
+    yes: bool,
+    /// Writes over files that are there
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `doorward init`.
+pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
+    let path = context.flags.config.clone().unwrap_or_else(|| PathBuf::from("config.toml"));
+    if path.exists() && !args.force {
+        return Err(is_there(&path));
+    }
+    let folder = file::folder_of(&path);
+    let mut questions = Questions::new(args.yes);
+    let client = client(&args, &folder, &mut questions)?;
+    let public_url = public_url(context.flags.public_url.as_deref(), &client)?;
+    let database = database::choose(context.flags.database_url.as_deref(), &mut questions).await?;
+    if let Client::Typed { secret, .. } = &client {
+        write(&folder.join(SECRET_FILE), &format!("{secret}\n"), args.force, |_| Ok(()))?;
+    }
+    let text = text::config(&Answers { client, public_url, database, app: args.app }, &folder);
+    let loaded = write(&path, &text, args.force, |draft| read_back(draft, &path))?;
+    next(&path, &loaded).await
+}
+
+fn is_there(path: &Path) -> Failure {
+    let message = format!("{} is there already, and was left as it is", path.display());
+    Failure::not_so(message).hint("--force writes over it; --config OTHER.toml writes elsewhere")
+}
+
+/// Our name and secret at the provider: as the flags say, else in a file of this folder, else as somebody answers.
+fn client(args: &Args, folder: &Path, questions: &mut Questions) -> Result<Client, Failure> {
+    if let Some(path) = &args.client_json {
+        return google_file(path);
+    }
+    if let (Some(id), Some(secret_file)) = (&args.client_id, &args.client_secret_file) {
+        return Ok(Client::InFiles { id: id.clone(), secret_file: secret_file.clone() });
+    }
+    let found = files_from_google(folder);
+    match found.as_slice() {
+        [only] => {
+            talk(&format!("found the client's file {}", only.display()));
+            return google_file(only);
+        }
+        [] => {}
+        several if !questions.are_possible() => {
+            let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
+            let message = format!("there are several files of clients: {}", names.join(", "));
+            return Err(Failure::usage(message).hint("name one of them with --client-json"));
+        }
+        several => {
+            for path in several {
+                talk(&format!("found {}", path.display()));
+            }
+        }
+    }
+    if !questions.are_possible() {
+        let message = "no client is named, and there is no file from Google's console in this folder";
+        let hint = "write --client-json FILE, or --client-id ID --client-secret-file FILE; clients are made at ";
+        return Err(Failure::usage(message).hint(format!("{hint}{CONSOLE}")));
+    }
+    talk(&format!("Doorward needs a client of Google's, of the type \"Web application\": {CONSOLE}"));
+    let answer = questions.ask("The file that the console downloads, or the client id", None)?;
+    if !answer.ends_with(".json") && !Path::new(&answer).is_file() {
+        let secret = questions.ask("The client secret", None)?;
+        return Ok(Client::Typed { id: answer, secret });
+    }
+    google_file(Path::new(&answer))
+}
+
+fn google_file(path: &Path) -> Result<Client, Failure> {
+    let client = client_json::read(path).map_err(|wrong| Failure::configuration(wrong.what).hint(wrong.remedy))?;
+    Ok(Client::GoogleFile { path: path.to_owned(), redirect_uris: client.redirect_uris })
+}
+
+/// The files in `folder` that came from Google's console, in the order of their names.
+fn files_from_google(folder: &Path) -> Vec<PathBuf> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+    let mut found: Vec<PathBuf> = entries.unwrap_or_default();
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "json") && client_json::read(path).is_ok());
+    found.sort();
+    // As it would be typed here.
+    found.iter().map(|path| path.strip_prefix(".").unwrap_or(path).to_owned()).collect()
+}
+
+/// What browsers will type: as said, else what the client's file was made for, else the default.
+fn public_url(said: Option<&str>, client: &Client) -> Result<PublicUrl, Failure> {
+    if let Some(said) = said {
+        let wrong = |error: config::public_url::NotPublicUrl| {
+            Failure::usage(format!("--public-url {error}")).hint(error.remedy())
+        };
+        return PublicUrl::parse(said).map_err(wrong);
+    }
+    let default = config::Config::default().public_url;
+    let Client::GoogleFile { redirect_uris, .. } = client else { return Ok(default) };
+    if redirect_uris.contains(&default.join(CALLBACK)) {
+        return Ok(default);
+    }
+    let mut ours = redirect_uris.iter().filter_map(|uri| PublicUrl::parse(uri.strip_suffix(CALLBACK)?).ok());
+    Ok(ours.next().unwrap_or(default))
+}
+
+/// Writes a file that only its owner may read, whole or not at all; `look` sees it before it takes its name.
+fn write<T>(
+    path: &Path,
+    text: &str,
+    force: bool,
+    look: impl FnOnce(&Path) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let failed = |error: io::Error| Failure::not_so(format!("{} cannot be written: {error}", path.display()));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft =
+        tempfile::Builder::new().prefix(".doorward-").suffix(".toml").tempfile_in(folder).map_err(failed)?;
+    draft.write_all(text.as_bytes()).and_then(|()| draft.as_file().sync_all()).map_err(failed)?;
+    let seen = look(draft.path())?;
+    let named = if force { draft.persist(path) } else { draft.persist_noclobber(path) };
+    named.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        _ => failed(error.error),
+    })?;
+    talk(&format!("wrote {}, which only you may read", path.display()));
+    Ok(seen)
+}
+
+/// Reads `draft` as a server will read `path`.
+fn read_back(draft: &Path, path: &Path) -> Result<Loaded, Failure> {
+    let sources = Sources { file: Some(draft.to_owned()), ..Sources::default() };
+    config::load(&sources).map_err(|mut problems| {
+        for problem in &mut problems.0 {
+            problem.origin = format!("nothing was written to {}", path.display());
+            problem.line = None;
+        }
+        problems.into()
+    })
+}
+
+/// Says what to do now, and what of it is done already.
+async fn next(path: &Path, loaded: &Loaded) -> Result<(), Failure> {
+    for warning in &loaded.warnings {
+        talk(&format!("warning: {warning}"));
+    }
+    let found = check::database(&loaded.config.database).await;
+    for fact in &found.facts {
+        talk(fact);
+    }
+    for warning in &found.warnings {
+        talk(&format!("warning: {warning}"));
+    }
+    for failure in &found.failures {
+        talk(&format!("not yet right: {}", failure.message));
+    }
+    let redirect_uri = loaded.config.public_url.join(CALLBACK);
+    let registered = loaded.config.provider.as_ref().and_then(|provider| provider.registered_redirect_uris.as_ref());
+    let is_listed = registered.is_some_and(|uris| uris.contains(&redirect_uri));
+    let listed = if is_listed { "the client's file lists it: done" } else { CONSOLE };
+    let config = if path == Path::new("config.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    talk(&format!(
+        "\nNext:\n  1. Google must know this redirect URI, letter for letter: {redirect_uri}\n     ({listed})\n  \
+         2. doorward{config} config check\n  3. doorward{config}\n     and open {}/",
+        loaded.config.public_url
+    ));
+    Ok(())
+}
