@@ -139,6 +139,7 @@ fn read(reader: &mut Reader) -> Config {
         reader.refuse("public_url", Wrong::new(what, "write https://, or take server.tls, cert and key out"));
     }
     let public_url = said.unwrap_or_else(|| default_public_url(&server));
+    warn_of_ports(&public_url, &server, reader);
     Config {
         provider: provider::read(reader, &public_url),
         database: Database::read(reader),
@@ -161,6 +162,18 @@ fn default_public_url(server: &Server) -> PublicUrl {
             PublicUrl::parse(&format!("{scheme}://localhost:{port}")).unwrap_or(default)
         }
         _ => default,
+    }
+}
+
+/// A warning where browsers would knock at another port than ours. Behind a proxy that speaks TLS for us they always do.
+fn warn_of_ports(public_url: &PublicUrl, server: &Server, reader: &mut Reader) {
+    let Listen::Tcp { port, .. } = server.listen else { return };
+    let (theirs, is_ours_to_answer) = (public_url.port(), !public_url.is_https() || server.tls != Tls::Off);
+    if is_ours_to_answer && port != 0 && port != theirs {
+        reader.notes.warn(format!(
+            "public_url leads browsers to port {theirs}, and server.listen is port {port}: right where something \
+             passes one on to the other, a proxy or a container's -p; otherwise write the same port in both"
+        ));
     }
 }
 

@@ -87,7 +87,18 @@ impl Server {
             None => server.listen,
         };
         server.tls = tls(reader);
-        server.trusted_proxies = reader.list("server.trusted_proxies", trusted_proxy).unwrap_or(server.trusted_proxies);
+        let said = reader.list("server.trusted_proxies", trusted_proxy);
+        if matches!(server.listen, Listen::Unix(_)) {
+            // Whoever comes through the file is a proxy, and pages would be redirected for ever if it were not believed.
+            server.trusted_proxies.push(TrustedProxy::Unix);
+            if said.as_ref().is_some_and(|said| !said.contains(&TrustedProxy::Unix)) {
+                reader.notes.warn(
+                    "server.trusted_proxies lacks \"unix\", and server.listen is a socket file: the proxy that comes \
+                     through it is not believed, and may be sent in circles",
+                );
+            }
+        }
+        server.trusted_proxies = said.unwrap_or(server.trusted_proxies);
         let is_everybody = |proxy: &TrustedProxy| matches!(proxy, TrustedProxy::Net(net) if net.prefix_len() == 0);
         if server.trusted_proxies.iter().any(is_everybody) {
             reader.notes.warn("server.trusted_proxies believes everybody: whoever reaches us can pretend any address");

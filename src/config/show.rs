@@ -39,6 +39,7 @@ pub fn settings(reader: &Reader, public_url: &str, provider: Option<&str>) -> Ve
         };
         let default = match key.name {
             "public_url" => Some(format!("{public_url:?}")),
+            "server.trusted_proxies" if is_socket_file(reader) => Some(r#"["loopback", "unix"]"#.to_owned()),
             _ if key.name.starts_with("providers.") && provider != Some("google") => default_of_others(key, provider),
             _ => key.default.map(str::to_owned),
         };
@@ -63,6 +64,11 @@ pub fn toml(settings: &[Setting]) -> String {
         let _ = writeln!(text, "{} = {}  # {origin}", last(&setting.key), setting.value);
     }
     text
+}
+
+/// Whether connections come through a file, whose proxy is believed without being named.
+fn is_socket_file(reader: &Reader) -> bool {
+    reader.value("server.listen").is_some_and(|place| place.as_str().is_some_and(|place| place.starts_with("unix:")))
 }
 
 fn spelled(key: &Key, provider: Option<&str>) -> Option<String> {

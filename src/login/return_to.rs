@@ -4,17 +4,10 @@
 //! address is read as a browser would read it, held against the origins that are allowed, and written out again from
 //! what was understood: the text that came in is never passed on.
 
-use percent_encoding::percent_decode_str;
 use url::{Origin, Url};
 
-use crate::config::apps::Apps;
+use crate::config::apps::{Apps, MAX_LENGTH, page_of_ours};
 use crate::config::public_url::PublicUrl;
-
-/// How long an address may be, in bytes, as it comes in and as it goes out.
-pub const MAX_LENGTH: usize = 2048;
-
-/// Doors of ours that a sign-in must not end at: it would start again, end at once, or show JSON.
-const DOORS: [&str; 3] = ["login", "logout", "api"];
 
 /// An address that is safe to send the browser to. Cannot be built unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +41,7 @@ impl ReturnTo {
             absolute(text)?
         };
         let address = if url.origin() == rules.public_url.as_url().origin() {
-            path_of_ours(&url, rules.public_url.path())?
+            page_of_ours(&url, rules.public_url.path())?
         } else if rules.origins.contains(&url.origin()) {
             url.to_string()
         } else {
@@ -84,34 +77,4 @@ fn absolute(text: &str) -> Option<Url> {
     }
     let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
     Url::parse(text).ok().filter(|_| is_web)
-}
-
-/// Path, query and fragment of `url`, if they lead to a page of this site and still do after a careless proxy or
-/// program has decoded them once.
-fn path_of_ours(url: &Url, base: &str) -> Option<String> {
-    let decoded = percent_decode_str(url.path()).decode_utf8_lossy();
-    if decoded.chars().any(|character| character == '\\' || character.is_control()) {
-        return None;
-    }
-    let mut once_decoded = url.clone();
-    once_decoded.set_path(&decoded);
-    let paths = [url.path(), &*decoded, once_decoded.path()];
-    if paths.iter().any(|path| path.starts_with("//") || is_door(path, base)) {
-        return None;
-    }
-    let mut address = url.path().to_owned();
-    if let Some(query) = url.query() {
-        address = address + "?" + query;
-    }
-    if let Some(fragment) = url.fragment() {
-        address = address + "#" + fragment;
-    }
-    Some(address)
-}
-
-/// Whether `path` is one of [`DOORS`] or lies behind it.
-fn is_door(path: &str, base: &str) -> bool {
-    let door = path.strip_prefix(base).and_then(|path| path.strip_prefix('/')).unwrap_or_default();
-    let door = door.split(['/', ';']).next().unwrap_or_default();
-    DOORS.iter().any(|ours| door.eq_ignore_ascii_case(ours))
 }

@@ -524,6 +524,14 @@ fn places_to_listen_and_proxies_are_read() {
     {
         assert_eq!(file(&format!("server.listen = \"{text}\"")).refused(), ["server.listen"], "{text}");
     }
+    // Whoever comes through a socket file is the proxy in front of us, named or not.
+    let unix = relative.load();
+    assert_eq!(unix.config.server.trusted_proxies, [TrustedProxy::Loopback, TrustedProxy::Unix]);
+    assert_eq!(unix.warnings, Vec::<String>::new());
+    let shown = unix.settings.iter().find(|setting| setting.key == "server.trusted_proxies").expect("a setting");
+    assert_eq!(shown.value, "[\"loopback\", \"unix\"]");
+    let doubted = file("server = { listen = \"unix:d.sock\", trusted_proxies = [\"10.0.0.0/8\"] }").load();
+    assert!(doubted.warnings.len() == 1 && doubted.warnings[0].contains("in circles"), "{:?}", doubted.warnings);
     let said = file("server.trusted_proxies = [\"loopback\", \"unix\", \"10.0.0.0/8\", \"::1\"]");
     let proxies = said.config().server.trusted_proxies;
     assert_eq!(proxies[..2], [TrustedProxy::Loopback, TrustedProxy::Unix]);
@@ -561,6 +569,25 @@ fn our_own_tls_wants_one_certificate_and_an_https_address() {
 }
 
 #[test]
+fn a_port_that_browsers_would_not_find_is_warned_of() {
+    let warnings = |listen: &str, public_url: &str| {
+        file(&format!("server.listen = \"{listen}\"\npublic_url = \"{public_url}\"")).load().warnings
+    };
+    let warned = warnings("localhost:3000", "http://localhost:8080");
+    assert!(warned.len() == 1 && warned[0].contains("8080") && warned[0].contains("3000"), "{warned:?}");
+    for (listen, public_url) in [
+        ("localhost:8080", "http://localhost:8080"),
+        ("localhost:80", "http://localhost"),
+        ("localhost:0", "http://localhost:8080"),
+        // A proxy speaks TLS there.
+        ("localhost:3000", "https://example.com"),
+        ("unix:d.sock", "http://localhost"),
+    ] {
+        assert_eq!(warnings(listen, public_url), Vec::<String>::new(), "{listen} {public_url}");
+    }
+}
+
+#[test]
 fn people_are_sent_only_to_this_site_and_the_origins_of_its_programs() {
     let said = file(
         "[apps]\norigins = [\"https://app.example\"]\nhome = \"https://app.example/start\"\nafter_logout = \"/bye\"",
@@ -574,11 +601,21 @@ fn people_are_sent_only_to_this_site_and_the_origins_of_its_programs() {
         "start",
         "javascript:alert(1)",
         "/a\\nb",
+        "http:app.example",
+        "https://u@app.example/",
+        "/login",
+        "/LOGOUT?x=1",
+        "/%6cogin",
+        "/api/me",
+        "http://localhost:3000/login",
         "",
     ] {
         let text = format!("[apps]\norigins = [\"https://app.example\"]\nhome = \"{home}\"");
         assert_eq!(file(&text).refused(), ["apps.home"], "{home}");
     }
+    let below = |home: &str| file(&format!("public_url = \"https://example.com/auth\"\napps.home = \"{home}\""));
+    assert_eq!(below("/login").config().apps.home, "/login", "a page of the site's own");
+    assert_eq!(below("/auth/login").refused(), ["apps.home"]);
     for origin in
         ["*", "null", "app.example", "https://app.example/path", "http://app.example", "https://u@app.example"]
     {

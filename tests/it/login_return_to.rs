@@ -1,8 +1,8 @@
 //! Where a browser may be sent back to: whatever comes in, what goes out is read as a browser would read it.
 
-use doorward::config::apps::Apps;
+use doorward::config::apps::{Apps, MAX_LENGTH};
 use doorward::config::public_url::PublicUrl;
-use doorward::login::return_to::{MAX_LENGTH, ReturnRules, ReturnTo};
+use doorward::login::return_to::{ReturnRules, ReturnTo};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
