@@ -101,7 +101,13 @@ fn is_this_machine(host: &str) -> bool {
 async fn ask(resolver: Option<TokioResolver>, host: &str) -> io::Result<Vec<IpAddr>> {
     let unknown = |why: String| io::Error::new(io::ErrorKind::NotFound, format!("no address for {host}: {why}"));
     let resolver = resolver.ok_or_else(|| unknown("no resolver could be made".to_owned()))?;
-    let answer = resolver.lookup_ip(host).await.map_err(|error| unknown(error.to_string()))?;
+    let answer = resolver.lookup_ip(host).await.map_err(|error| match error.to_string() {
+        // What follows in the resolver's words is the question over again.
+        said if said.contains("no records found") => {
+            unknown("no name server that was asked knows this name".to_owned())
+        }
+        said => unknown(said),
+    })?;
     let addresses: Vec<IpAddr> = answer.iter().collect();
     if addresses.is_empty() { Err(unknown("it has none".to_owned())) } else { Ok(addresses) }
 }

@@ -188,6 +188,16 @@ impl fmt::Display for Adopted {
     }
 }
 
+/// Says what adopting a table that holds people means for them.
+pub fn takes_over(table: &str) -> String {
+    format!(
+        "the table {table} holds rows already: whoever signs in and is called by the provider what a row has as its id \
+         takes that row over, and its email, name and picture become theirs. That is right for a table that another \
+         program of this sign-in filled; where the ids are of your own making, keep them apart with [database] \
+         users_table = \"members\""
+    )
+}
+
 /// Says that the table of users was there and is not any more.
 pub fn gone(table: &str) -> StoreError {
     StoreError::Schema(format!("the table {table} is gone: restore it, or restart Doorward, which creates it anew"))

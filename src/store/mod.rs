@@ -222,7 +222,8 @@ pub trait Store: Users + Sessions + Tokens + Keys {
     async fn prepare(&self, issuer: Option<&str>) -> Result<()>;
     /// What [`Store::prepare`] would do, a line for each step; nothing where all is ready.
     async fn plan(&self) -> Result<Vec<String>>;
-    /// What of the site's table of users works now and will fail somebody later, a sentence for each.
+    /// What of the site's table of users works now and will fail somebody later, and before it is adopted what that
+    /// means for the rows in it; a sentence for each.
     async fn warnings(&self) -> Result<Vec<String>>;
     /// Whether it can be asked: one cheap question.
     async fn check_readable(&self) -> Result<()>;

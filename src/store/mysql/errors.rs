@@ -41,7 +41,7 @@ pub fn store_error(error: &Error) -> StoreError {
             let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
             match tls {
                 Some(rustls::Error::InvalidCertificate(_)) => distrusted(&error.to_string()),
-                _ => StoreError::Unavailable(error.to_string()),
+                _ => StoreError::Unavailable(said(error)),
             }
         }
         Error::Driver(DriverError::NoClientSslFlagFromServer) => StoreError::Schema(
@@ -49,8 +49,13 @@ pub fn store_error(error: &Error) -> StoreError {
              off here if nobody can listen on the way"
                 .to_owned(),
         ),
-        error => StoreError::Unavailable(error.to_string()),
+        error => StoreError::Unavailable(said(error)),
     }
+}
+
+/// The error in its own words: the driver puts the same two before them, once for each layer it went through.
+fn said(error: &impl ToString) -> String {
+    error.to_string().trim_start_matches("Input/output error: ").to_owned()
 }
 
 fn distrusted(why: &str) -> StoreError {

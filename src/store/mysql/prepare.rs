@@ -7,7 +7,7 @@ use mysql_async::{Conn, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::Clock;
-use crate::store::adoption::Adopted;
+use crate::store::adoption::{self, Adopted};
 use crate::store::migrate::{ISSUER, MYSQL, Step, Survey};
 use crate::store::mysql::adopt::{adopt, kind_of};
 use crate::store::mysql::errors::{code, connect_error, create_it_yourself, late, store_error};
@@ -90,16 +90,31 @@ pub async fn warnings(pool: &Pool, table: &str) -> Result<Vec<String>> {
     let work = async {
         match pool.connect_to(Some(&place.name)).await? {
             Ok(mut conn) => {
-                let users = adopt(&mut conn, table).await?;
+                let warnings = warnings_of(&mut conn, table).await;
                 // It is closed either way.
                 let _ = conn.disconnect().await;
-                Ok(users.map(|users| users.warnings()).unwrap_or_default())
+                warnings
             }
             Err(error) if code(&error) == Some(1049) => Ok(Vec::new()),
             Err(error) => Err(connect_error(&error, place)),
         }
     };
     timeout(LIMIT, work).await.map_err(|_| late("looking at the tables", LIMIT))?
+}
+
+async fn warnings_of(conn: &mut Conn, table: &str) -> Result<Vec<String>> {
+    let Some(users) = adopt(conn, table).await? else { return Ok(Vec::new()) };
+    let mut warnings = users.warnings();
+    // Once it is ours the rows in it are those of people who signed in, and of others whom it is too late to warn of.
+    if kind_of(conn, "doorward_meta").await?.is_none() && has_rows(conn, table).await? {
+        warnings.push(adoption::takes_over(table));
+    }
+    Ok(warnings)
+}
+
+async fn has_rows(conn: &mut Conn, table: &str) -> Result<bool> {
+    let (rows, _) = run(conn, &format!("select 1 from {} limit 1", quoted(table)), Vec::new()).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Creates the database where it is missing and the account may.
@@ -162,6 +177,9 @@ async fn work_or_wait(connection: &mut Lease, table: &str, issuer: Option<&str>)
     let mut found = survey(conn, table).await?;
     found.must_record(issuer)?;
     if !found.is_complete() {
+        if found.users.is_some() && !found.has_meta && has_rows(conn, table).await? {
+            tracing::warn!("{}", adoption::takes_over(table));
+        }
         // An account without the right to create tables never comes here once they are there.
         run(conn, META, Vec::new()).await?;
         let holder = Holder::new(conn).await?;

@@ -165,8 +165,7 @@ impl Store for Sqlite {
             if !path.exists() {
                 return Ok(Vec::new());
             }
-            let users = prepare::survey(&file::open(&path, file::Access::Look)?, &table)?.users;
-            Ok(users.map(|users| users.warnings()).unwrap_or_default())
+            prepare::warnings(&file::open(&path, file::Access::Look)?, &table)
         })
         .await
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::clock::Timestamp;
-use crate::store::adoption::{Adopted, Column, Holds, UniqueKey, unusable};
+use crate::store::adoption::{self, Adopted, Column, Holds, UniqueKey, unusable};
 use crate::store::migrate::{ISSUER, SQLITE, Survey};
 use crate::store::sqlite::store_error;
 use crate::store::{Result, StoreError};
@@ -28,6 +28,9 @@ pub fn prepare(conn: &mut Connection, table: &str, issuer: Option<&str>, now: Ti
         let kept = "insert into doorward_meta (name, value, changed_at) values (?1, ?2, ?3)";
         tx.execute(kept, params![name, value, now.unix()]).map_err(store_error)
     };
+    if found.users.is_some() && !found.has_meta && has_rows(&tx, table)? {
+        tracing::warn!("{}", adoption::takes_over(table));
+    }
     tx.execute_batch(META).map_err(store_error)?;
     if found.users.is_none() {
         tx.execute_batch(&users_table(table)).map_err(store_error)?;
@@ -49,6 +52,22 @@ pub fn prepare(conn: &mut Connection, table: &str, issuer: Option<&str>, now: Ti
     let done = survey(&tx, table)?;
     tx.commit().map_err(store_error)?;
     Ok(done)
+}
+
+/// What of the table of users will fail somebody later, or is to be known before it is adopted.
+pub fn warnings(conn: &Connection, table: &str) -> Result<Vec<String>> {
+    let Some(users) = adopt(conn, table)? else { return Ok(Vec::new()) };
+    let mut warnings = users.warnings();
+    if kind_of(conn, "doorward_meta").map_err(store_error)?.is_none() && has_rows(conn, table)? {
+        warnings.push(adoption::takes_over(table));
+    }
+    Ok(warnings)
+}
+
+fn has_rows(conn: &Connection, table: &str) -> Result<bool> {
+    let row = format!("select 1 from {} limit 1", quoted(table));
+    let found = conn.query_row(&row, [], |_| Ok(())).optional().map_err(store_error)?;
+    Ok(found.is_some())
 }
 
 /// Looks at what is there.

@@ -117,6 +117,25 @@ impl Kept {
         }
     }
 
+    /// How many rows there are: `TABLE where …`.
+    pub async fn count(&self, rows: &str) -> i64 {
+        let statement = format!("select count(*) from {rows}");
+        match self {
+            Self::Sqlite(folder) => {
+                let connection = rusqlite::Connection::open(folder.path().join("doorward.db")).expect("the file");
+                connection.query_row(&statement, [], |row| row.get(0)).expect("a count")
+            }
+            Self::Server { .. } => {
+                let pool = mysql_async::Pool::new(self.url().as_str());
+                let mut connection = pool.get_conn().await.expect("the server");
+                let count: Option<i64> = connection.query_first(&statement).await.expect("a count");
+                drop(connection);
+                pool.disconnect().await.expect("a pool can be left");
+                count.expect("one row")
+            }
+        }
+    }
+
     async fn execute_at_server(&self, statement: &str) {
         let Self::Server { server, .. } = self else { return };
         let pool = mysql_async::Pool::new(server.as_str());
