@@ -20,6 +20,7 @@ use crate::names::Names;
 use crate::random::OsRandom;
 use crate::server::listen;
 use crate::store;
+use crate::web::paths::CALLBACK;
 
 /// How long each of them may take to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -92,7 +93,7 @@ pub async fn everything(config: &Config) -> Findings {
 
 /// Which redirect URI the provider must know, and whether the file from Google's console lists it.
 pub fn redirect_uri(config: &Config) -> String {
-    let redirect_uri = config.public_url.join("/login/callback");
+    let redirect_uri = config.public_url.join(CALLBACK);
     let registered = config.provider.as_ref().and_then(|provider| provider.registered_redirect_uris.as_ref());
     let listed = match registered {
         Some(uris) if uris.contains(&redirect_uri) => " (the client's file lists it)",
@@ -144,7 +145,7 @@ async fn provider(config: &Config, provider: &Provider) -> Findings {
         Ok(Ok(_)) => Findings::fact(format!("provider: {issuer} answers, knows this client and its secret")),
         Ok(Err(error @ LoginError::CodeRefused(_))) => {
             let failure = Failure::not_so(format!("{issuer} does not accept this site: {error}"));
-            Findings::failure(match error.advice(&provider.name) {
+            Findings::failure(match error.advice(&provider.name, &config.public_url.join(CALLBACK)) {
                 Some(advice) => failure.hint(advice),
                 None => failure,
             })

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
 use crate::credential::Plain;
-use crate::login::provider::Unusable;
+use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::ReturnTo;
 use crate::login::room::Room;
 use crate::model::{Browser, User};
@@ -209,8 +209,9 @@ impl LoginError {
         }
     }
 
-    /// What the operator can do about it, where there is something to do; `provider` as the configuration names it.
-    pub fn advice(&self, provider: &str) -> Option<String> {
+    /// What the operator can do about it, where there is something to do; `provider` as the configuration names it,
+    /// `redirect_uri` as it is sent.
+    pub fn advice(&self, provider: &str, redirect_uri: &str) -> Option<String> {
         match self {
             Self::CodeRefused(word) | Self::ProviderError(word) => match word.as_str() {
                 "invalid_client" | "unauthorized_client" => Some(format!(
@@ -218,7 +219,7 @@ impl LoginError {
                      provider's console: it does not take them"
                 )),
                 "redirect_uri_mismatch" => {
-                    Some("register this site's redirect URI at the provider, letter for letter".to_owned())
+                    Some(format!("register {redirect_uri} as a redirect URI at the provider, letter for letter"))
                 }
                 _ => None,
             },
@@ -300,7 +301,7 @@ impl Login {
                 // Most often nobody listens.
                 let _ = self.sign_ins.send(finished.user.clone());
             }
-            Err(failed) => log_failure(&failed.error, self.room.provider.name()),
+            Err(failed) => log_failure(&failed.error, &self.room.provider),
         }
         finished
     }
@@ -361,9 +362,10 @@ fn cleaned(word: &str) -> String {
 }
 
 /// One line for each sign-in that failed; what needs an operator is louder than what a person did.
-fn log_failure(error: &LoginError, provider: &str) {
+fn log_failure(error: &LoginError, provider: &Provider) {
     let reason = error.reason();
-    let advice = error.advice(provider).map(|advice| format!("; {advice}")).unwrap_or_default();
+    let advice =
+        error.advice(provider.name(), provider.redirect_uri()).map(|advice| format!("; {advice}")).unwrap_or_default();
     match error {
         LoginError::ProviderUnavailable(_)
         | LoginError::CodeRefused(_)

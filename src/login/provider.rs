@@ -94,6 +94,11 @@ impl Provider {
         &self.config.name
     }
 
+    /// Where it sends browsers back to.
+    pub fn redirect_uri(&self) -> &str {
+        self.redirect_uri.as_str()
+    }
+
     /// Whether metadata and keys are at hand.
     pub fn is_known(&self) -> bool {
         self.discovery.at_hand().is_some()

@@ -18,15 +18,13 @@ use crate::cli::output::talk;
 use crate::config::public_url::PublicUrl;
 use crate::config::sources::Sources;
 use crate::config::{self, Loaded, client_json, file};
+use crate::web::paths::CALLBACK;
 
 /// Where Google hands out clients.
 const CONSOLE: &str = "https://console.cloud.google.com/auth/clients";
 
 /// The file that a typed secret is kept in.
 const SECRET_FILE: &str = "google-secret";
-
-/// Where a provider sends people back to, below `public_url`.
-const CALLBACK: &str = "/login/callback";
 
 /// `doorward init`
 #[derive(Debug, clap::Args)]
@@ -62,12 +60,21 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let client = client(&args, &folder, &mut questions)?;
     let public_url = public_url(context.flags.public_url.as_deref(), &client)?;
     let database = database::choose(context.flags.database_url.as_deref(), &mut questions).await?;
-    if let Client::Typed { secret, .. } = &client {
-        write(&folder.join(SECRET_FILE), &format!("{secret}\n"), args.force, |_| Ok(()))?;
-    }
+    let secret_file = match &client {
+        Client::Typed { secret, .. } => {
+            let file = folder.join(SECRET_FILE);
+            write(&file, &format!("{secret}\n"), args.force, |_| Ok(()))?;
+            Some(file)
+        }
+        _ => None,
+    };
     let text = text::config(&Answers { client, public_url, database, app: args.app }, &folder);
-    let loaded = write(&path, &text, args.force, |draft| read_back(draft, &path))?;
-    next(&path, &loaded).await
+    let written = write(&path, &text, args.force, |draft| read_back(draft, &path));
+    if let (Err(_), Some(file)) = (&written, secret_file) {
+        // A secret that no configuration names would only be forgotten here.
+        let _ = fs::remove_file(file);
+    }
+    next(&path, &written?).await
 }
 
 fn is_there(path: &Path) -> Failure {

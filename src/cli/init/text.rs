@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::cli::init::SECRET_FILE;
 use crate::cli::init::database::Choice;
-use crate::cli::init::{CALLBACK, SECRET_FILE};
 use crate::config::public_url::PublicUrl;
+use crate::web::paths::CALLBACK;
 
 /// What is known.
 pub struct Answers {

@@ -70,6 +70,8 @@ pub struct Script {
     pub person: Map<String, Value>,
     /// What time the tokens are made at.
     pub now: i64,
+    /// Whether it tells what time it is for it, in the `Date` of its answers.
+    pub tells_time: bool,
     /// Changes to the discovery document.
     pub metadata: Overrides,
     /// Changes to the ID token's header.
@@ -103,6 +105,7 @@ impl Default for Script {
             client_secret: CLIENT_SECRET.to_owned(),
             person: person("1101", "ada@example.com", "Ada Lovelace"),
             now: NOW,
+            tells_time: false,
             metadata: Overrides::new(),
             header: Overrides::new(),
             claims: Overrides::new(),
@@ -271,12 +274,21 @@ impl State {
         if let Some(canned) = script.canned.get(&door) {
             return canned.clone();
         }
+        let answer = self.honest(door, request, &script);
+        if !script.tells_time {
+            return answer;
+        }
+        let now = chrono::DateTime::from_timestamp(script.now, 0).expect("a time");
+        answer.with_header("date", &now.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    }
+
+    fn honest(&self, door: Door, request: &Request, script: &Script) -> Canned {
         match door {
-            Door::Discovery => Canned::json(self.metadata(&script)),
+            Door::Discovery => Canned::json(self.metadata(script)),
             Door::Keys => Canned::json(json!({ "keys": script.published })),
-            Door::Authorization => self.authorize(request, &script),
-            Door::Token => self.exchange(request, &script),
-            Door::Userinfo => self.userinfo(request, &script),
+            Door::Authorization => self.authorize(request, script),
+            Door::Token => self.exchange(request, script),
+            Door::Userinfo => self.userinfo(request, script),
             Door::Elsewhere => Canned::status(404),
         }
     }
