@@ -20,11 +20,13 @@ mod cookies;
 mod csrf;
 mod database_tls;
 mod demo;
+mod evening;
 mod every_door;
 mod front_door;
 mod host;
 mod house_rules;
 mod independent;
+mod init;
 mod logging;
 mod login;
 mod login_begin;
@@ -51,6 +53,7 @@ mod server;
 mod sessions;
 mod static_binary;
 mod store;
+mod wrong_turns;
 
 // The harness.
 mod site;

@@ -28,6 +28,20 @@ fn blocks(language: &str) -> Vec<Vec<String>> {
     found
 }
 
+/// The fenced blocks in `language` that stand at the margin, letter for letter.
+pub fn whole_blocks(language: &str) -> Vec<String> {
+    let (readme, fence) = (readme(), format!("\n```{language}\n"));
+    let opened = readme.split(&fence).skip(1);
+    opened.map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned() + "\n").collect()
+}
+
+/// What stands between backquotes and begins with `words`.
+pub fn quoted(words: &str) -> String {
+    let readme = readme();
+    let found = readme.split('`').find(|text| text.starts_with(words));
+    found.unwrap_or_else(|| panic!("the README says no {words:?}")).to_owned()
+}
+
 #[test]
 fn every_command_of_ours_in_the_readme_is_understood() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -55,9 +69,27 @@ fn the_configuration_in_the_readme_is_fine() {
     // The README writes … for what is the reader's own.
     let config = block.join("\n").replace("….", "1234-readme.");
     fs::write(folder.path().join("config.toml"), config).expect("a configuration");
-    let arguments = ["--config", "config.toml", "config", "check"];
+    let arguments = ["--config", "config.toml", "config", "check", "--offline"];
     let ran = binary::run(binary::command(folder.path()).args(arguments));
     assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[test]
+fn the_configuration_for_a_program_beside_it_is_what_init_writes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("google-secret");
+    fs::write(&secret, "GOCSPX-readme\n").expect("a secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let apps = blocks("toml").into_iter().find(|lines| lines[0] == "[apps]").expect("the README shows [apps]");
+    let init = quoted("doorward init --app");
+    let arguments = init.split(' ').skip(1).chain(["--yes", "--client-id", "1.apps.googleusercontent.com"]);
+    let arguments = arguments.chain(["--client-secret-file", "google-secret"]);
+    let ran = binary::run(binary::command(folder.path()).args(arguments));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let written = fs::read_to_string(folder.path().join("config.toml")).expect("a configuration");
+    for line in apps {
+        assert!(written.lines().any(|found| found == line), "{line} is not in:\n{written}");
+    }
 }
 
 #[test]
