@@ -113,11 +113,9 @@ async fn a_redirect_uri_that_is_not_registered_is_said_before_google_says_it() {
     assert!(answer.status == 400 && answer.url.as_str().starts_with(provider.issuer()), "{answer:#?}");
 
     // Another provider finds out when the code is exchanged.
-    let mut script = provider.script();
-    script.canned.clear();
-    let refusal = serde_json::json!({ "error": "redirect_uri_mismatch" });
-    script.answer(Door::Token, Canned::json(refusal).with_status(400));
-    drop(script);
+    provider.script().canned.clear();
+    let refusal = Canned::json(serde_json::json!({ "error": "redirect_uri_mismatch" })).with_status(400);
+    provider.script().answer(Door::Token, refusal);
     says(&sign_in(&site).await.body, &["The provider refused"]);
     logged(&site, &["redirect_uri_mismatch", &format!("register {uri} as a redirect URI")]);
 }
@@ -251,10 +249,7 @@ async fn a_table_with_a_number_for_an_id_is_left_alone_and_said() {
         let (started, code) = start(&rest);
         assert_eq!((checked.code, code), (78, 78), "{checked:#?}");
         for said in [&checked.stderr, &started] {
-            says(
-                said,
-                &["the table users keeps its id as int", "It is left as it is", "users_table = \"members\""],
-            );
+            says(said, &["the table users keeps its id as int", "It is left as it is", "users_table = \"members\""]);
         }
         let (checked, _folder) = check(&format!("{rest}users_table = \"members\"\n"));
         assert_eq!(checked.code, 0, "{checked:#?}");
