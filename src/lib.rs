@@ -13,6 +13,8 @@
 //! | [`store`] | what we remember: MySQL or SQLite, twin rooms | model, credential, config, clock, random, names |
 //! | [`names`] | host names to addresses | nothing |
 //! | [`access`] | who may come in; pure | model, config |
+//! | [`gate`] | which app a person may pass on to; pure | model, config |
+//! | [`assertion`] | the signed word that tells an app who is asking | store, model, credential, clock, random |
 //! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, model, credential, clock, random, config |
 //! | [`login`] | from "not known" to "signed in" | all of the above |
 //! | [`pages`] | what a person sees | model, config |
@@ -24,11 +26,13 @@
 //! There is no arrow back in this table. `tests/it/house_rules.rs` holds it as data and checks it.
 
 pub mod access;
+pub mod assertion;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod demo;
+pub mod gate;
 pub mod logging;
 pub mod login;
 pub mod model;

@@ -28,6 +28,11 @@ impl Random for OsRandom {
     }
 }
 
+/// Entropy for signatures with ECDSA, of which ring takes the operating system's alone.
+pub fn for_signatures() -> impl ring::rand::SecureRandom + Clone + Send + Sync {
+    ring::rand::SystemRandom::new()
+}
+
 /// A generator that gives the same bytes for the same seed; for tests only.
 #[derive(Debug)]
 pub struct SeededRandom {

@@ -22,6 +22,11 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// How exact [`Token::last_used_at`] is.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Whether `value` is meant to be a token of ours, good or not.
+pub fn is_ours(value: &str) -> bool {
+    value.starts_with(PREFIX)
+}
+
 const SWEEP_BATCH: u32 = 500;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

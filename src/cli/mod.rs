@@ -11,6 +11,7 @@ pub mod demo;
 pub mod failure;
 pub mod healthcheck;
 pub mod init;
+pub mod keys;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
@@ -62,6 +63,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Creates, lists and revokes API tokens
     Tokens(tokens::Args),
+    /// Lists and rotates the keys that sign assertions for apps
+    Keys(keys::Args),
     /// Takes the pages' templates out, to be made one's own
     Pages(pages::Args),
     /// Prints the OpenAPI document
@@ -108,6 +111,7 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Users(args)) => users::run(args, context).await,
             Some(Command::Sessions(args)) => sessions::run(args, context).await,
             Some(Command::Tokens(args)) => tokens::run(args, context).await,
+            Some(Command::Keys(args)) => keys::run(args, context).await,
             Some(Command::Pages(args)) => pages::run(args, context).await,
             Some(Command::Openapi(args)) => openapi::run(args, context).await,
         }

@@ -44,7 +44,8 @@ fn entry(text: &str) -> Result<String, Wrong> {
     Ok(text.to_ascii_lowercase())
 }
 
-fn domain(text: &str) -> Result<String, Wrong> {
+/// A bare domain, in lower case.
+pub fn domain(text: &str) -> Result<String, Wrong> {
     let domain = entry(text)?;
     let is_domain = domain.split('.').all(|label| !label.is_empty()) && !domain.contains(['@', '/', ':', ',']);
     if is_domain {
@@ -54,7 +55,8 @@ fn domain(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(format!("{} is not a domain", quoted(text)), remedy))
 }
 
-fn email(text: &str) -> Result<String, Wrong> {
+/// One address, in lower case.
+pub fn email(text: &str) -> Result<String, Wrong> {
     let email = entry(text)?;
     let is_email = email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && domain(host).is_ok());
     if is_email && !email.contains(',') {

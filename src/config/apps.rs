@@ -11,7 +11,7 @@ use crate::config::reader::Reader;
 pub const MAX_LENGTH: usize = 2048;
 
 /// Doors of ours that nothing may end at: a sign-in would start again, end at once, or show JSON.
-const DOORS: [&str; 3] = ["login", "logout", "api"];
+const DOORS: [&str; 4] = ["login", "logout", "api", "gate"];
 
 /// `[apps]`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,7 +119,11 @@ impl Walk<'_> {
 
     fn leaf(&mut self, key: String, item: &Item, place: Place) {
         if keys::find(&key).is_some() {
-            let value = item.as_value().map_or_else(|| Value::from(Dict::new()), value);
+            let tables = item.as_array_of_tables().map(|tables| tables.iter().map(|table| self::table(table)));
+            let value = match tables {
+                Some(tables) => Value::from(tables.collect::<Vec<_>>()),
+                None => item.as_value().map_or_else(|| Value::from(Dict::new()), value),
+            };
             self.entries.push(Entry { key, value, place });
         } else if keys::is_section(&key) {
             let remedy = format!("write [{key}] on a line of its own and its keys below");
@@ -147,7 +151,16 @@ impl Walk<'_> {
     }
 }
 
-/// The same value in figment's shape. Dates and tables in lists, which no key takes, become an empty table.
+/// The same table in figment's shape.
+fn table(table: &dyn TableLike) -> Value {
+    let fields = table.iter().map(|(name, item)| {
+        let field = item.as_value().map_or_else(|| Value::from(Dict::new()), value);
+        (name.to_owned(), field)
+    });
+    Value::from(fields.collect::<Dict>())
+}
+
+/// The same value in figment's shape. Dates, which no key takes, become an empty table.
 fn value(value: &toml_edit::Value) -> Value {
     match value {
         toml_edit::Value::String(text) => Value::from(text.value().as_str()),
@@ -155,7 +168,8 @@ fn value(value: &toml_edit::Value) -> Value {
         toml_edit::Value::Float(number) => Value::from(*number.value()),
         toml_edit::Value::Boolean(flag) => Value::from(*flag.value()),
         toml_edit::Value::Array(list) => Value::from(list.iter().map(self::value).collect::<Vec<_>>()),
-        toml_edit::Value::Datetime(_) | toml_edit::Value::InlineTable(_) => Value::from(Dict::new()),
+        toml_edit::Value::InlineTable(table) => self::table(table),
+        toml_edit::Value::Datetime(_) => Value::from(Dict::new()),
     }
 }
 

@@ -15,6 +15,8 @@ pub mod client_json;
 pub mod database;
 pub mod database_url;
 pub mod file;
+pub mod gate;
+pub mod groups;
 pub mod keys;
 pub mod log;
 pub mod pages;
@@ -34,6 +36,8 @@ use std::path::{Path, PathBuf};
 use self::access::Access;
 use self::apps::Apps;
 use self::database::Database;
+use self::gate::Gate;
+use self::groups::Groups;
 use self::log::Log;
 use self::pages::Pages;
 use self::problem::{Notes, Problems, Wrong, quoted};
@@ -62,6 +66,10 @@ pub struct Config {
     pub apps: Apps,
     /// `[access]`
     pub access: Access,
+    /// `[groups]`
+    pub groups: Groups,
+    /// `[gate]`
+    pub gate: Gate,
     /// `[pages]`
     pub pages: Pages,
     /// `[log]`
@@ -78,6 +86,8 @@ impl Default for Config {
             sessions: Sessions::default(),
             apps: Apps::default(),
             access: Access::default(),
+            groups: Groups::default(),
+            gate: Gate::default(),
             pages: Pages::default(),
             log: Log::default(),
         }
@@ -140,12 +150,15 @@ fn read(reader: &mut Reader) -> Config {
     }
     let public_url = said.unwrap_or_else(|| default_public_url(&server));
     warn_of_ports(&public_url, &server, reader);
+    let groups = Groups::read(reader);
     Config {
         provider: provider::read(reader, &public_url),
         database: Database::read(reader),
         sessions: Sessions::read(reader),
         apps: Apps::read(reader, &public_url),
         access: Access::read(reader),
+        gate: Gate::read(reader, &groups),
+        groups,
         pages: Pages::read(reader),
         log: Log::read(reader),
         server,

@@ -78,7 +78,7 @@ const ALGORITHMS: &[&str] = &["RS256", "RS384", "RS512", "PS256", "PS384", "PS51
 
 /// Takes `[providers.NAME]` from what was said. A second provider is a problem for now.
 pub fn read(reader: &mut Reader, public_url: &PublicUrl) -> Option<Provider> {
-    let names = reader.providers();
+    let names = reader.names("providers");
     let (first, further) = names.split_first()?;
     for name in further {
         let what = format!("is a second provider beside providers.{first}, and so far there can be one");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::value::Value;
+use figment::value::{Dict, Value};
 
 use crate::config::keys;
 use crate::config::problem::{Notes, Problem, Wrong, quoted};
@@ -59,9 +59,9 @@ impl Reader {
         self.is_said(key).then(|| self.merged.find_metadata(key).map(|metadata| metadata.name.to_string())).flatten()
     }
 
-    /// The names of the providers, in alphabetical order.
-    pub fn providers(&self) -> Vec<String> {
-        let names = self.places.keys().filter_map(|key| key.strip_prefix("providers."));
+    /// The names that were given in `section`, those of the providers for example, in alphabetical order.
+    pub fn names(&self, section: &str) -> Vec<String> {
+        let names = self.places.keys().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.'));
         let mut names: Vec<_> = names.filter_map(|rest| rest.split('.').next()).map(str::to_owned).collect();
         names.dedup();
         names
@@ -182,6 +182,33 @@ impl Reader {
         is_whole.then_some(taken)
     }
 
+    /// A list of tables, as `[[section.key]]` makes one, each taken by `parse`, which gives all that is wrong with it.
+    pub fn tables<T>(&mut self, key: &str, parse: impl Fn(&Dict) -> Result<T, Vec<Wrong>>) -> Option<Vec<T>> {
+        debug_assert!(keys::find(key).is_some(), "{key} is missing from the list of keys");
+        let Value::Array(_, entries) = self.value(key)? else {
+            let remedy = format!("write [[{key}]] on a line of its own in the file, and its fields below");
+            return self.settle(key, Err(Wrong::new("is not a list of tables", remedy)));
+        };
+        let mut taken = Vec::new();
+        let mut is_whole = true;
+        for (number, entry) in (1..).zip(&entries) {
+            let entry = match entry {
+                Value::Dict(_, table) => parse(table),
+                other => Err(vec![Wrong::new(format!("is {}", kind(other)), format!("write [[{key}]]"))]),
+            };
+            match entry {
+                Ok(entry) => taken.push(entry),
+                Err(wrongs) => {
+                    is_whole = false;
+                    for Wrong { what, remedy } in wrongs {
+                        self.refuse(key, Wrong::new(format!("number {number} {what}"), remedy));
+                    }
+                }
+            }
+        }
+        is_whole.then_some(taken)
+    }
+
     /// A path, relative to the file where it was said there.
     pub fn path(&mut self, key: &str) -> Option<PathBuf> {
         let path = self.parse(key, |text| match text {
@@ -235,7 +262,8 @@ pub fn last(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What kind of value it is, in words.
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(..) | Value::Char(..) => "text",
         Value::Bool(..) => "true or false",

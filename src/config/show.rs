@@ -25,8 +25,9 @@ pub fn settings(reader: &Reader, public_url: &str, provider: Option<&str>) -> Ve
     let is_mysql_in_parts = !reader.is_said("database.url") && !reader.is_said("database.url_file");
     let is_mysql_in_parts = is_mysql_in_parts && reader.is_said("database.name");
     let mut settings = Vec::new();
-    for key in KEYS {
-        let Some(name) = spelled(key, provider) else { continue };
+    for (key, name) in
+        KEYS.iter().flat_map(|key| spelled(key, reader, provider).into_iter().map(move |name| (key, name)))
+    {
         if let Some(value) = reader.value(&name) {
             let origin = reader.origin(&name).unwrap_or_default();
             settings.push(Setting { value: shown(key, &value), origin, key: name });
@@ -71,11 +72,13 @@ fn is_socket_file(reader: &Reader) -> bool {
     reader.value("server.listen").is_some_and(|place| place.as_str().is_some_and(|place| place.starts_with("unix:")))
 }
 
-fn spelled(key: &Key, provider: Option<&str>) -> Option<String> {
-    if !key.name.contains('*') {
-        return Some(key.name.to_owned());
+/// The names that stand for `key`: one for most, one for each group.
+fn spelled(key: &Key, reader: &Reader, provider: Option<&str>) -> Vec<String> {
+    match key.name.split_once(".*") {
+        None => vec![key.name.to_owned()],
+        Some(("providers", _)) => provider.iter().map(|provider| key.name.replace('*', provider)).collect(),
+        Some((section, _)) => reader.names(section).iter().map(|name| key.name.replace('*', name)).collect(),
     }
-    provider.map(|provider| key.name.replace('*', provider))
 }
 
 /// What holds for an issuer that we know nothing of.
@@ -106,6 +109,10 @@ fn literal(value: &Value) -> toml_edit::Value {
             None => toml_edit::Value::from(number.to_f64().unwrap_or_default()),
         },
         Value::Array(_, entries) => toml_edit::Value::from_iter(entries.iter().map(literal)),
-        Value::Char(..) | Value::Dict(..) | Value::Empty(..) => toml_edit::Value::from("…"),
+        Value::Dict(_, fields) => {
+            let fields = fields.iter().map(|(name, field)| (name.as_str(), literal(field)));
+            toml_edit::Value::from(toml_edit::InlineTable::from_iter(fields))
+        }
+        Value::Char(..) | Value::Empty(..) => toml_edit::Value::from("…"),
     }
 }

@@ -6,6 +6,7 @@
 
 use url::{Origin, Url};
 
+use crate::config::Config;
 use crate::config::apps::{Apps, MAX_LENGTH, page_of_ours};
 use crate::config::public_url::PublicUrl;
 
@@ -25,6 +26,16 @@ impl ReturnRules {
     pub fn new(public_url: &PublicUrl, apps: &Apps) -> Self {
         let origins = apps.origins.iter().map(Url::origin).collect();
         Self { public_url: public_url.clone(), origins }
+    }
+
+    /// Everything that `config` lets a sign-in return to: the above, and the apps that rules of the gate name. A person
+    /// reaches those over TLS where they reach us so.
+    pub fn of(config: &Config) -> Self {
+        let mut rules = Self::new(&config.public_url, &config.apps);
+        let scheme = config.public_url.as_url().scheme();
+        let apps = config.gate.hosts().filter_map(|host| Url::parse(&format!("{scheme}://{host}/")).ok());
+        rules.origins.extend(apps.map(|app| app.origin()));
+        rules
     }
 }
 

@@ -82,7 +82,7 @@ impl Room {
                 [only] => Some(only.clone()),
                 _ => None,
             },
-            rules: ReturnRules::new(&config.public_url, &config.apps),
+            rules: ReturnRules::of(config),
             access: Access::new(config.access.clone()),
             lifetime: config.sessions.lifetime,
             store,

@@ -36,6 +36,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0002_token_scope.sql"),
     },
+    Step {
+        number: 3,
+        name: "keys that sign assertions",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0003_signing_keys.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -51,6 +57,12 @@ pub const MYSQL: &[Step] = &[
         name: "what a token may be used for",
         needs: 1,
         sql: include_str!("migrations/mysql/0002_token_scope.sql"),
+    },
+    Step {
+        number: 3,
+        name: "keys that sign assertions",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0003_signing_keys.sql"),
     },
 ];
 

@@ -5,7 +5,7 @@
 //! | [`Users`]    | `users`, `doorward_identities` | the people, for the site and for us       |
 //! | [`Sessions`] | `doorward_sessions`   | browsers that are signed in                      |
 //! | [`Tokens`]   | `doorward_tokens`     | credentials of programs                          |
-//! | [`Keys`]     | `doorward_keys`       | the key that seals pending logins, shared by all instances |
+//! | [`Keys`]     | `doorward_keys`, `doorward_signing_keys` | what seals pending logins and signs assertions |
 //!
 //! Each method is a whole thought: atomic in itself, given `now`, ids and hashes from outside, confirmed only when it
 //! is on disk. A store holds no policy: it does not know how long a session lives.
@@ -205,9 +205,34 @@ impl std::fmt::Debug for Key {
     }
 }
 
+/// A key that signs assertions, shared by all instances.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Its number; each further key takes the next one.
+    pub number: u32,
+    /// The key pair for ES256 in PKCS 8 (RFC 5958).
+    pub pkcs8: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it signs; it is published before.
+    pub signs_from: Timestamp,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({}, …)", self.number)
+    }
+}
+
 /// Keys of ours.
 #[async_trait]
 pub trait Keys: Send + Sync {
+    /// The keys that sign assertions, the newest first.
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>>;
+    /// Keeps `key`, unless its number is taken: then whoever took it was quicker, and nothing changes.
+    async fn add_signing_key(&self, key: &SigningKey) -> Result<()>;
+    /// Forgets the keys whose numbers are below `number`. How many.
+    async fn forget_signing_keys_before(&self, number: u32) -> Result<u64>;
     /// The keys that seal pending logins, the newest first. Where there is none, `fresh` becomes the first one, and
     /// of instances that start together one wins for all.
     async fn sealing_keys(&self, fresh: &[u8; 32], now: Timestamp) -> Result<Vec<Key>>;

@@ -55,7 +55,7 @@ pub fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
 
 /// The problem that `fault` is, for a program.
 pub fn problem(fault: &Fault, app: &App, request_id: &str) -> Problem {
-    let Told { heading, what, advice, .. } = fault.told(app);
+    let Told { heading, what, advice, .. } = fault.told(&app.paths);
     let status = fault.status();
     let login_url = match fault {
         Fault::SignInAgain => Some(app.public_url.origin() + &app.paths.fresh_sign_in(paths::ACCOUNT)),
@@ -116,14 +116,22 @@ fn add_headers(fault: &Fault, headers: &mut HeaderMap) {
 }
 
 fn error_page(fault: &Fault, app: &App, visit: &Visit) -> Result<Html, PageError> {
-    let Told { heading, what, advice, way_on } = fault.told(app);
+    let (pages, paths) = app.seen_from(visit);
+    let Told { heading, what, advice, mut way_on } = fault.told(paths);
+    if visit.is_shown_elsewhere && fault.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Whoever waits for an app tries that app again, at the very address where they are.
+        way_on.1 = String::new();
+    }
     let request_id = visit.request_id.as_str();
+    if let Fault::NotThroughTheGate(email) = fault {
+        return pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
+    }
     if let Fault::Login(failed) = fault
         && let LoginError::NotAllowed { email, .. } | LoginError::Refused { email, .. } = &failed.error
     {
-        return app.pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
+        return pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
     }
-    app.pages.error(&ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id })
+    pages.error(&ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id })
 }
 
 fn problem_json(fault: &Fault, app: &App, visit: &Visit) -> Response {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::access::Access;
+use crate::assertion::Assertions;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::gate::RemoteUser;
 use crate::config::public_url::PublicUrl;
 use crate::config::server::TrustedProxy;
+use crate::gate::Gate;
 use crate::login::Login;
 use crate::login::provider::Unusable;
 use crate::login::return_to::{ReturnRules, ReturnTo};
@@ -20,6 +23,7 @@ use crate::web::cookies::Cookies;
 use crate::web::guard::cors::Cors;
 use crate::web::guard::security_headers::SecurityHeaders;
 use crate::web::paths::Paths;
+use crate::web::visit::Visit;
 
 /// How the provider is spoken of.
 #[derive(Clone, Debug)]
@@ -28,6 +32,14 @@ pub struct ProviderLabel {
     pub label: String,
     /// Whether it is Google itself, whose button has rules.
     pub is_google: bool,
+}
+
+/// What an answer is made of that is shown under the host of an app behind a proxy: everything of ours by its whole
+/// address.
+struct Elsewhere {
+    pages: Pages,
+    paths: Paths,
+    headers: SecurityHeaders,
 }
 
 /// Everything behind the front door.
@@ -48,6 +60,12 @@ pub struct App {
     pub sessions: Sessions,
     /// Credentials of programs.
     pub tokens: Tokens,
+    /// Which app a person may pass on to.
+    pub gate: Gate,
+    /// What `Remote-User` holds.
+    pub remote_user: RemoteUser,
+    /// What apps behind the gate can check.
+    pub assertions: Assertions,
     /// Which addresses may be returned to.
     pub return_rules: ReturnRules,
     /// Where a sign-in without `rd` ends.
@@ -58,11 +76,11 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Which other origins may read `/api`.
     pub cors: Cors,
-    /// Headers of every answer.
-    pub security_headers: SecurityHeaders,
     /// For the readiness probe and nothing else.
     pub store: SharedStore,
     random: Arc<dyn Random>,
+    security_headers: SecurityHeaders,
+    elsewhere: Elsewhere,
 }
 
 impl App {
@@ -86,7 +104,7 @@ impl App {
             is_google: provider.name == "google",
         };
         let nobody = || ProviderLabel { label: "your account".to_owned(), is_google: false };
-        let return_rules = ReturnRules::new(&config.public_url, &config.apps);
+        let return_rules = ReturnRules::of(config);
         let safe = |address: &str| {
             ReturnTo::parse(address, &return_rules)
                 .map_or_else(|| "/".to_owned(), |address| address.as_str().to_owned())
@@ -98,17 +116,38 @@ impl App {
             login,
             provider: config.provider.as_ref().map_or_else(nobody, label),
             sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),
-            tokens: Tokens::new(Arc::clone(&store), clock, Arc::clone(&random), access),
+            tokens: Tokens::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), access),
+            gate: Gate::new(&config.gate, &config.groups),
+            remote_user: config.gate.user,
+            assertions: Assertions::new(Arc::clone(&store), clock, config.public_url.to_string()),
             home: safe(&config.apps.home),
             after_logout: safe(&config.apps.after_logout),
             return_rules,
             cors: Cors::new(&config.apps),
             trusted_proxies: config.server.trusted_proxies.clone(),
             security_headers: SecurityHeaders::new(config),
+            elsewhere: Elsewhere {
+                pages: Pages::new(&config.pages, &config.public_url.to_string()),
+                paths: Paths::absolute(&config.public_url),
+                headers: SecurityHeaders::elsewhere(config),
+            },
             public_url: config.public_url.clone(),
             store,
             random,
         })
+    }
+
+    /// The pages and addresses that a page in answer to `visit` is made of.
+    pub fn seen_from(&self, visit: &Visit) -> (&Pages, &Paths) {
+        match visit.is_shown_elsewhere {
+            true => (&self.elsewhere.pages, &self.elsewhere.paths),
+            false => (&self.pages, &self.paths),
+        }
+    }
+
+    /// The headers of every answer to `visit`.
+    pub fn headers(&self, visit: &Visit) -> &SecurityHeaders {
+        if visit.is_shown_elsewhere { &self.elsewhere.headers } else { &self.security_headers }
     }
 
     /// A fresh name for a request, to find it in the log by.

@@ -10,6 +10,7 @@ use poem::{Response, handler};
 use crate::pages::assets::Assets;
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
+use crate::web::guard::security_headers::CORP;
 
 /// A year, unchanged: the name holds the content's hash.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -22,6 +23,8 @@ pub fn asset(Path(name): Path<String>, app: Data<&Arc<App>>) -> Result<Response,
     Ok(Response::builder()
         .content_type(file.mime)
         .header(CACHE_CONTROL, if file.immutable { FOREVER } else { A_DAY })
+        // A page about an app behind the gate is shown under that app's host.
+        .header(CORP, "cross-origin")
         .body(file.bytes.into_owned()))
 }
 

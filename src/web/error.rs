@@ -9,8 +9,7 @@ use tracing::Level;
 use crate::login::{Failed, LoginError};
 use crate::pages::PageError;
 use crate::store::{Refusal, StoreError};
-use crate::web::app::App;
-use crate::web::paths;
+use crate::web::paths::{ACCOUNT, HOME, LOGIN, Paths};
 
 /// Why there is no ordinary answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +50,12 @@ pub enum Fault {
     /// The body is of another kind than this door reads.
     #[error("the body is of the wrong kind")]
     WrongKind,
+    /// Somebody signed in asks for something behind the gate that is not for them; this is their email.
+    #[error("this person may not pass")]
+    NotThroughTheGate(String),
+    /// Something behind the gate that is for nobody, whoever asks.
+    #[error("nobody may pass")]
+    Closed,
     /// Two credentials, or parameters that are there twice.
     #[error("the request contradicts itself")]
     Ambiguous,
@@ -135,6 +140,7 @@ impl Fault {
             Self::ForeignOrigin | Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => {
                 StatusCode::FORBIDDEN
             }
+            Self::NotThroughTheGate(_) | Self::Closed => StatusCode::FORBIDDEN,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
             Self::TooManyTokens => StatusCode::CONFLICT,
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -167,6 +173,8 @@ impl Fault {
             Self::TooManyTokens => "too_many_tokens",
             Self::BadValue(_) => "invalid_value",
             Self::WrongKind => "wrong_content_type",
+            Self::NotThroughTheGate(_) => "not_allowed",
+            Self::Closed => "closed",
             Self::Ambiguous => "invalid_request",
             Self::ForeignOrigin => "foreign_origin",
             Self::BodyTooLarge => "body_too_large",
@@ -196,9 +204,9 @@ impl Fault {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2)
     }
 
-    /// What a person is told.
-    pub fn told(&self, app: &App) -> Told {
-        let home = || ("Go to the start page", app.paths.to(paths::HOME));
+    /// What a person is told, with addresses of ours as `paths` write them.
+    pub fn told(&self, paths: &Paths) -> Told {
+        let home = || ("Go to the start page", paths.to(HOME));
         let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
         match self {
             Self::NotFound => told(
@@ -217,13 +225,25 @@ impl Fault {
                 "You are not signed in",
                 "This can only be seen by somebody who is signed in.",
                 "Sign in and try again.",
-                ("Sign in", app.paths.to(paths::LOGIN)),
+                ("Sign in", paths.to(LOGIN)),
             ),
             Self::NotANavigation => told(
                 "Open this page yourself",
                 "A sign-in starts only when a person opens this page, not in the background.",
                 "Use the button to start.",
-                ("Sign in", app.paths.to(paths::LOGIN)),
+                ("Sign in", paths.to(LOGIN)),
+            ),
+            Self::NotThroughTheGate(_) => told(
+                "You may not see this",
+                "You are signed in, but this page is not open to your account.",
+                "Use another account, or ask whoever runs the site.",
+                ("Use another account", paths.other_account(None)),
+            ),
+            Self::Closed => told(
+                "This page is not open to anybody",
+                "Whoever runs this site has not opened this address.",
+                "Check the address, or ask whoever runs the site.",
+                home(),
             ),
             Self::Ambiguous => told(
                 "This request contradicts itself",
@@ -231,25 +251,22 @@ impl Fault {
                 "Start again from the start page.",
                 home(),
             ),
-            Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => too_little(self, app),
+            Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => too_little(self, paths),
             Self::NoneOfYours => told(
                 "Nothing of that name",
                 "You have no session or token with this id; perhaps it has ended already.",
                 "Look at the list again.",
-                ("Go to your account", app.paths.to(paths::ACCOUNT)),
+                ("Go to your account", paths.to(ACCOUNT)),
             ),
             Self::TooManyTokens => told(
                 "That is one token too many",
                 "You have as many tokens as anybody may have here.",
                 "Revoke one that you no longer need; then make the new one.",
-                ("Go to your account", app.paths.to(paths::ACCOUNT)),
+                ("Go to your account", paths.to(ACCOUNT)),
             ),
-            Self::BadValue(why) => told(
-                "That cannot be taken",
-                why,
-                "Change it and try again.",
-                ("Go to your account", app.paths.to(paths::ACCOUNT)),
-            ),
+            Self::BadValue(why) => {
+                told("That cannot be taken", why, "Change it and try again.", ("Go to your account", paths.to(ACCOUNT)))
+            }
             Self::WrongKind => told(
                 "That cannot be read",
                 "The body is of another kind than this address takes.",
@@ -274,18 +291,18 @@ impl Fault {
                 "Whoever runs the site must add one; config.toml.example shows how.",
                 home(),
             ),
-            Self::Login(failed) => login_told(failed, app),
+            Self::Login(failed) => login_told(failed, paths),
             Self::Store(StoreError::Schema(_)) => told(
                 "The database is not ready",
                 "This site's database cannot be used as it stands; you have not been signed out.",
                 "Whoever runs the site finds the reason in its log. Try again later.",
-                ("Try again", app.paths.to(paths::HOME)),
+                ("Try again", paths.to(HOME)),
             ),
             Self::Store(_) => told(
                 "One moment, please",
                 "This site's database cannot be asked right now; you have not been signed out.",
                 "Try again in a few seconds.",
-                ("Try again", app.paths.to(paths::HOME)),
+                ("Try again", paths.to(HOME)),
             ),
             Self::LogoutOwed => told(
                 "Signed out of this browser only",
@@ -297,16 +314,16 @@ impl Fault {
                 "Something broke here",
                 "This is a defect of the site, not of anything you did; nothing was changed.",
                 "Try again, and tell whoever runs the site the number below if it stays.",
-                ("Try again", app.paths.to(paths::HOME)),
+                ("Try again", paths.to(HOME)),
             ),
         }
     }
 }
 
 /// What is told to somebody whose credential holds, but not for this.
-fn too_little(fault: &Fault, app: &App) -> Told {
+fn too_little(fault: &Fault, paths: &Paths) -> Told {
     let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
-    let account = app.paths.to(paths::ACCOUNT);
+    let account = paths.to(ACCOUNT);
     match fault {
         Fault::ScopeTooNarrow => told(
             "This token does not reach as far",
@@ -324,15 +341,15 @@ fn too_little(fault: &Fault, app: &App) -> Told {
             "Please sign in again",
             "Your sign-in lies more than ten minutes back, and this must not be done from a browser that was left open.",
             "Sign in again; you come back to your account.",
-            ("Sign in again", app.paths.fresh_sign_in(paths::ACCOUNT)),
+            ("Sign in again", paths.fresh_sign_in(ACCOUNT)),
         ),
     }
 }
 
 /// What a person is told whose sign-in failed. The way on keeps where they wanted to go.
-fn login_told(failed: &Failed, app: &App) -> Told {
-    let again = app.paths.login(failed.return_to.as_ref());
-    let other = app.paths.other_account(failed.return_to.as_ref());
+fn login_told(failed: &Failed, paths: &Paths) -> Told {
+    let again = paths.login(failed.return_to.as_ref());
+    let other = paths.other_account(failed.return_to.as_ref());
     let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
     match &failed.error {
         LoginError::NoPendingLogin | LoginError::Stale | LoginError::OtherProvider => told(
@@ -396,7 +413,7 @@ fn login_told(failed: &Failed, app: &App) -> Told {
             "Use another account, or ask whoever runs the site; the number below helps them.",
             ("Use another account", other),
         ),
-        LoginError::Store(error) => Told { way_on: ("Try again", again), ..Fault::Store(error.clone()).told(app) },
+        LoginError::Store(error) => Told { way_on: ("Try again", again), ..Fault::Store(error.clone()).told(paths) },
     }
 }
 

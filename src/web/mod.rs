@@ -11,9 +11,11 @@ pub mod app;
 pub mod assets;
 pub mod cookies;
 pub mod error;
+pub mod gate;
 pub mod guard;
 pub mod health;
 pub mod home;
+pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod paths;
@@ -57,6 +59,8 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::LOGOUT, get(logout::ask).head(login::nothing).post(logout::log_out))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))
+        .at(paths::GATE, gate::gate)
+        .at(paths::JWKS, get(jwks::jwks))
         .at(paths::HEALTHZ, get(health::healthz))
         .at(paths::READYZ, get(health::readyz))
         .at(paths::ASSET, get(assets::asset))
@@ -97,9 +101,14 @@ impl FrontDoor {
         if is_preflight && self.app.cors.listed(request.headers()).is_some() {
             return Ok(cors::allowed());
         }
-        let is_allowed = door.allow.split(", ").any(|method| method == visit.method.as_str());
-        if !is_allowed {
+        if !door.takes(&visit.method) {
             return Err(Fault::MethodNotAllowed(door.allow).into());
+        }
+        if door.takes_any() {
+            // Nothing changes, whatever the method, and the body is the app's: neither origin nor body matters here.
+            request.take_body();
+            request.set_data(Arc::clone(visit));
+            return self.routes.call(request).await.map_err(fault);
         }
         if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
             return Ok(self.right_host(&request));
@@ -154,7 +163,7 @@ impl Endpoint for FrontDoor {
         if visit.method == Method::HEAD {
             response.set_body(());
         }
-        self.app.security_headers.add_to(response.headers_mut());
+        self.app.headers(&visit).add_to(response.headers_mut());
         if visit.is_api {
             self.app.cors.add_to(listed, response.headers_mut());
         }

@@ -32,6 +32,10 @@ pub const TOKEN: &str = "/api/tokens/:id";
 pub const OPENAPI: &str = "/api/openapi.json";
 /// The OpenAPI document, readable.
 pub const DOCS: &str = "/api/docs";
+/// A proxy asks whether a request may pass.
+pub const GATE: &str = "/gate";
+/// The keys of assertions.
+pub const JWKS: &str = "/.well-known/jwks.json";
 /// The process is alive.
 pub const HEALTHZ: &str = "/healthz";
 /// It can do its work.
@@ -66,6 +70,21 @@ const fn change(path: &'static str, allow: &'static str) -> Door {
     Door { path, allow, is_page: false }
 }
 
+/// Every method there is: the door changes nothing, and whoever asks there asks for somebody else's request.
+const ANY: &str = "*";
+
+impl Door {
+    /// Whether it takes `method`.
+    pub fn takes(&self, method: &Method) -> bool {
+        self.takes_any() || self.allow.split(", ").any(|allowed| allowed == method.as_str())
+    }
+
+    /// Whether it takes every method and changes nothing by any.
+    pub fn takes_any(&self) -> bool {
+        self.allow == ANY
+    }
+}
+
 /// The list of doors.
 pub const DOORS: &[Door] = &[
     page(HOME, "GET, HEAD"),
@@ -79,6 +98,8 @@ pub const DOORS: &[Door] = &[
     change(TOKEN, "DELETE"),
     data(OPENAPI),
     data(DOCS),
+    Door { path: GATE, allow: ANY, is_page: false },
+    data(JWKS),
     data(HEALTHZ),
     data(READYZ),
     data(ASSET),
@@ -126,6 +147,11 @@ impl Paths {
     /// Below the path of `public_url`.
     pub fn new(public_url: &PublicUrl) -> Self {
         Self { base: public_url.path().to_owned() }
+    }
+
+    /// The same as absolute addresses, for answers that are shown under another host than ours.
+    pub fn absolute(public_url: &PublicUrl) -> Self {
+        Self { base: public_url.join("") }
     }
 
     /// What all our addresses begin with: empty, or `/auth`.

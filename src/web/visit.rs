@@ -27,6 +27,8 @@ pub struct Visit {
     pub is_api: bool,
     /// Whether an error should be a page.
     pub wants_page: bool,
+    /// Whether the answer is shown under the host of an app behind a proxy, not under ours.
+    pub is_shown_elsewhere: bool,
 }
 
 impl Visit {
@@ -34,7 +36,9 @@ impl Visit {
     pub fn of(app: &App, request: &Request) -> Self {
         let peer = peer(request.remote_addr());
         let path = request.uri().path().to_owned();
-        let is_api = app.paths.below(&path).is_some_and(paths::is_for_programs);
+        let door = app.paths.below(&path);
+        let is_api = door.is_some_and(paths::is_for_programs);
+        let is_shown_elsewhere = door == Some(paths::GATE);
         Self {
             request_id: app.request_id(),
             address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),
@@ -42,6 +46,7 @@ impl Visit {
             method: request.method().clone(),
             is_api,
             wants_page: !is_api && navigation::wants_html(request.headers()),
+            is_shown_elsewhere,
             path,
         }
     }

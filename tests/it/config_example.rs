@@ -45,7 +45,7 @@ fn the_first_six_lines_are_all_that_is_set_and_they_suffice() {
 
 #[test]
 fn every_commented_default_is_the_default_of_the_code() {
-    let Config { public_url, server, provider, database, sessions, apps, access, pages, log } =
+    let Config { public_url, server, provider, database, sessions, apps, access, groups, gate, pages, log } =
         load(&uncommented("# ")).config;
     let set = load(&example()).config;
     let default = Config::default();
@@ -54,6 +54,8 @@ fn every_commented_default_is_the_default_of_the_code() {
     assert_eq!(sessions, default.sessions);
     assert_eq!(apps, default.apps);
     assert_eq!(access, default.access);
+    assert_eq!(groups, default.groups);
+    assert_eq!(gate, default.gate);
     assert_eq!(pages, default.pages);
     assert_eq!(log, default.log);
     // Here the six lines say something; the rest is as it would be without the line.
@@ -69,7 +71,7 @@ fn every_commented_default_is_the_default_of_the_code() {
 #[test]
 fn a_commented_default_says_what_the_list_of_keys_says() {
     for key in KEYS {
-        let name = key.name.replace('*', "google");
+        let name = key.name.replace("groups.*", "groups.admins").replace('*', "google");
         let stands = |mark: &str, value: &str| example().lines().any(|line| line == format!("{mark}{name} = {value}"));
         let lines = example().lines().filter(|line| line.contains(&format!("{name} = "))).count();
         assert_eq!(lines, 1, "{name} stands once in config.toml.example");
@@ -112,7 +114,7 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
     let example = example();
     let set: Vec<_> = example.lines().skip(1).take(6).collect();
     let alternatives: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(alternatives.len(), 12, "{alternatives:?}");
+    assert_eq!(alternatives.len(), 14, "{alternatives:?}");
     for alternative in alternatives {
         let replaced: &[&str] = match alternative.split(" = ").next().expect("a key") {
             "providers.google.client_secret_file" => &["client_secret"],

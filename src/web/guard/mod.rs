@@ -3,6 +3,7 @@
 pub mod client_address;
 pub mod cors;
 pub mod csrf;
+pub mod forwarded;
 pub mod host;
 pub mod navigation;
 pub mod security_headers;

@@ -7,6 +7,7 @@ use http::header::AUTHORIZATION;
 use crate::credential::Plain;
 use crate::model::{Session, Token, User};
 use crate::store::StoreError;
+use crate::tokens;
 use crate::web::app::App;
 
 /// How a visitor proved who they are.
@@ -70,6 +71,12 @@ async fn by_token(app: &App, credential: &[u8]) -> Visitor {
         Ok(None) => Visitor::BadToken,
         Err(error) => Visitor::Unknown(error),
     }
+}
+
+/// The API token in `credential`, an `Authorization` header, if it is one of ours: other tokens are an app's.
+pub fn token_of_ours(credential: &[u8]) -> Option<Plain> {
+    let token = bearer(credential).filter(|_| is_bearer(credential))?;
+    tokens::is_ours(token.reveal()).then_some(token)
 }
 
 /// Whether the scheme is `Bearer`, in any case (RFC 9110, section 11.1), with a token or without.

@@ -4,15 +4,8 @@ use std::sync::Arc;
 
 use doorward::clock::{ManualClock, Timestamp};
 use doorward::config::Config;
-use doorward::config::access::Access;
-use doorward::config::apps::Apps;
-use doorward::config::database::Database;
-use doorward::config::log::Log;
-use doorward::config::pages::Pages;
 use doorward::config::provider::Provider as ProviderConfig;
 use doorward::config::public_url::PublicUrl;
-use doorward::config::server::Server;
-use doorward::config::sessions::Sessions;
 use doorward::login::{Answer, Begun, Failed, Finished, Login};
 use doorward::model::Browser;
 use doorward::names::Names;
@@ -88,17 +81,7 @@ impl Desk {
 
 /// A configuration with nothing in it but an address.
 pub fn config() -> Config {
-    Config {
-        public_url: PublicUrl::parse(PUBLIC_URL).expect("an address"),
-        server: Server::default(),
-        provider: None,
-        database: Database::default(),
-        sessions: Sessions::default(),
-        apps: Apps::default(),
-        access: Access::default(),
-        pages: Pages::default(),
-        log: Log::default(),
-    }
+    Config { public_url: PublicUrl::parse(PUBLIC_URL).expect("an address"), ..Config::default() }
 }
 
 /// The product by this configuration.

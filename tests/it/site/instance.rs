@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use doorward::assertion::Assertions;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::config::public_url::PublicUrl;
@@ -166,6 +167,11 @@ impl Site {
     /// The sessions behind the front door.
     pub fn sessions(&self) -> &Sessions {
         &self.app.sessions
+    }
+
+    /// The keys of assertions behind the front door.
+    pub fn assertions(&self) -> &Assertions {
+        &self.app.assertions
     }
 
     /// The tokens behind the front door.

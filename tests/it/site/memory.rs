@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use doorward::clock::Timestamp;
 use doorward::credential::Hashed;
 use doorward::model::{Session, Token, User, UserId};
-use doorward::store::{Key, Keys, Refusal, Result, Sessions, SignIn, SignedIn, Store, StoreError, Tokens, Users};
+use doorward::store::{
+    Key, Keys, Refusal, Result, Sessions, SignIn, SignedIn, SigningKey, Store, StoreError, Tokens, Users,
+};
 
 /// What a sign-in needs of a store, and no more: the other questions are answered as by an empty one.
 #[derive(Default)]
@@ -176,6 +178,18 @@ impl Keys for Memory {
             inner.keys.push(Key { id: 1, secret: *fresh });
         }
         Ok(inner.keys.clone())
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
+        Ok(Vec::new())
+    }
+
+    async fn add_signing_key(&self, _: &SigningKey) -> Result<()> {
+        Ok(())
+    }
+
+    async fn forget_signing_keys_before(&self, _: u32) -> Result<u64> {
+        Ok(0)
     }
 }
 

@@ -1,0 +1,166 @@
+//! `/gate`: a proxy asks whether a request may pass to an app behind it.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | it may pass; every identity header is there, empty where nothing is known, so that the proxy overwrites what a client made up |
+//! | 302 | somebody must sign in first, it is a person's navigation, and the proxy passes our answer on |
+//! | 401 | somebody must sign in first, for programs and for nginx, with `Location` to where that happens |
+//! | 403 | this person may not, and asking again changes nothing: never a redirect, which would lead in circles |
+//! | 400 | the headers contradict each other |
+//! | 503 | the store cannot be asked: never 401, which would sign everybody out |
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use poem::web::Data;
+use poem::{Request, Response, handler};
+
+use crate::assertion::Subject;
+use crate::config::gate::RemoteUser;
+use crate::credential::Hashed;
+use crate::gate::target::Target;
+use crate::gate::{Person, Verdict};
+use crate::login::return_to::ReturnTo;
+use crate::model::User;
+use crate::web::answer;
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::forwarded::{self, Forwarded};
+use crate::web::guard::{navigation, visitor};
+use crate::web::visit::Visit;
+
+/// The headers that tell who is asking, in the order in which they are documented.
+pub const IDENTITY: [HeaderName; 9] = [
+    HeaderName::from_static("remote-user"),
+    HeaderName::from_static("remote-email"),
+    HeaderName::from_static("remote-name"),
+    HeaderName::from_static("remote-groups"),
+    HeaderName::from_static("x-auth-request-user"),
+    HeaderName::from_static("x-auth-request-email"),
+    HeaderName::from_static("x-auth-request-preferred-username"),
+    HeaderName::from_static("x-auth-request-groups"),
+    HeaderName::from_static("x-doorward-assertion"),
+];
+
+/// Who asks, by which credential.
+struct Caller {
+    user: User,
+    credential: Hashed,
+    is_token: bool,
+}
+
+/// May this request pass?
+#[handler]
+pub async fn gate(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> Result<Response, Error> {
+    let headers = request.headers();
+    let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|_| Fault::Ambiguous)?;
+    let caller = caller(&app, headers).await?;
+    let person = match &caller {
+        None => Person::Nobody,
+        Some(caller) if caller.is_token => Person::ByToken(&caller.user),
+        Some(caller) => Person::BySession(&caller.user),
+    };
+    match app.gate.decide(asked.target.as_ref(), person) {
+        Verdict::Pass(_) => pass(&app, caller.as_ref(), asked.target.as_ref()).await,
+        Verdict::SignInFirst(_) => sign_in_first(&app, headers, &asked, &visit),
+        Verdict::Deny(reason) => {
+            let user = caller.map(|caller| caller.user);
+            let host = asked.target.as_ref().map(|target| target.host.as_str()).unwrap_or_default();
+            let user_id = user.as_ref().map(|user| user.id.as_str()).unwrap_or_default();
+            tracing::info!(
+                request_id = visit.request_id,
+                reason = reason.word(),
+                user.id = user_id,
+                host,
+                "the gate stayed shut: {reason}"
+            );
+            match user {
+                Some(user) => Err(Fault::NotThroughTheGate(user.identity.email).into()),
+                None => Err(Fault::Closed.into()),
+            }
+        }
+    }
+}
+
+/// By a token of ours where one is presented, else by the cookie. Whatever else stands in `Authorization` is the app's.
+async fn caller(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
+    let mut ours = headers.get_all(AUTHORIZATION).iter().filter_map(|value| visitor::token_of_ours(value.as_bytes()));
+    match (ours.next(), ours.next()) {
+        (Some(_), Some(_)) => Err(Fault::Ambiguous.into()),
+        (Some(token), None) => match app.tokens.find(&token).await? {
+            Some((token, user)) => Ok(Some(Caller { user, credential: token.hash, is_token: true })),
+            None => Err(Fault::BadToken.into()),
+        },
+        (None, _) => {
+            let found = visitor::session(app, headers).await?;
+            Ok(found.map(|(_, session, user)| Caller { user, credential: session.handle, is_token: false }))
+        }
+    }
+}
+
+async fn pass(app: &App, caller: Option<&Caller>, target: Option<&Target>) -> Result<Response, Error> {
+    let mut response = Response::builder().status(StatusCode::OK).finish();
+    let Some(caller) = caller else {
+        for name in IDENTITY {
+            response.headers_mut().insert(name, HeaderValue::from_static(""));
+        }
+        return Ok(response);
+    };
+    let user = &caller.user;
+    let groups: Vec<&str> = app.gate.groups_of(user).collect();
+    let assertion = match target {
+        Some(target) => {
+            let short = caller.credential.short();
+            let session = (!caller.is_token).then_some(short.as_str());
+            let subject = Subject { credential: caller.credential, session, user, groups: &groups };
+            app.assertions.sign(subject, &target.origin()).await?.to_string()
+        }
+        None => String::new(),
+    };
+    let groups = groups.join(",");
+    let identity = &user.identity;
+    let name = match app.remote_user {
+        RemoteUser::Email => identity.email.as_str(),
+        RemoteUser::Id => user.id.as_str(),
+    };
+    let full_name = identity.name.as_deref().unwrap_or_default();
+    // No provider of ours is asked for a preferred name: it stays empty, so that nobody can make one up.
+    let values =
+        [name, &identity.email, full_name, &groups, user.id.as_str(), &identity.email, "", &groups, &assertion];
+    for (name, value) in IDENTITY.into_iter().zip(values) {
+        response.headers_mut().insert(name, one_line(value));
+    }
+    Ok(response)
+}
+
+/// `text` as the value of a header, in UTF-8, without what could end a line or a string.
+fn one_line(text: &str) -> HeaderValue {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    HeaderValue::from_bytes(clean.trim().as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn sign_in_first(app: &App, headers: &HeaderMap, asked: &Forwarded, visit: &Visit) -> Result<Response, Error> {
+    let url = asked.target.as_ref().map(Target::url);
+    let return_to = url.as_deref().and_then(|url| ReturnTo::parse(url, &app.return_rules));
+    if let (Some(target), None) = (&asked.target, &return_to) {
+        tracing::warn!(
+            request_id = visit.request_id,
+            origin = target.origin(),
+            "whoever signs in for this app cannot be sent back to it: add its origin to apps.origins, or a rule with its \
+             host to gate.rules"
+        );
+    }
+    // Where the app is reached under another host, the path alone leads nowhere.
+    let location = format!("{}{}", app.public_url.origin(), app.paths.login(return_to.as_ref()));
+    let location = HeaderValue::try_from(location).map_err(|_| Fault::Ambiguous)?;
+    let method = asked.target.as_ref().and_then(|target| target.method.as_deref());
+    let is_reading = method.is_none_or(|method| matches!(method, "GET" | "HEAD"));
+    let is_person = navigation::is_navigation(headers) && navigation::wants_html(headers) && is_reading;
+    if asked.is_passed_on && is_person {
+        return Ok(Response::builder().status(StatusCode::FOUND).header(LOCATION, location).finish());
+    }
+    let mut response = answer::failure(Fault::NotSignedIn.into(), app, visit);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}

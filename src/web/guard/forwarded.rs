@@ -1,0 +1,78 @@
+//! What a proxy says that its own visitor asked for.
+//!
+//! | style | who | headers |
+//! |---|---|---|
+//! | asking aside | nginx `auth_request` | `X-Original-URL`, `X-Original-Method` |
+//! | passing on | Caddy, Traefik, HAProxy | `X-Forwarded-Proto`, `-Host`, `-Uri`, `-Method` |
+//!
+//! A header that is there twice, holds a list, or has a twin with underscores is one that somebody else may have written:
+//! such a request is refused. Whoever is no proxy of ours is not listened to at all.
+
+use http::HeaderMap;
+
+use crate::gate::target::Target;
+
+/// What was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// What is asked for; `None` where nobody whom we believe tells.
+    pub target: Option<Target>,
+    /// Whether our answer's body, redirects included, reaches the browser; nginx's `auth_request` passes on a status.
+    pub is_passed_on: bool,
+}
+
+/// The headers contradict each other, or cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction;
+
+const ORIGINAL_URL: &str = "x-original-url";
+const ORIGINAL_METHOD: &str = "x-original-method";
+const PROTO: &str = "x-forwarded-proto";
+const HOST: &str = "x-forwarded-host";
+const URI: &str = "x-forwarded-uri";
+const METHOD: &str = "x-forwarded-method";
+
+/// All that are listened to, and those that other programs take for the same.
+const NAMES: [&str; 8] =
+    [ORIGINAL_URL, ORIGINAL_METHOD, PROTO, HOST, URI, METHOD, "x-forwarded-for", "x-forwarded-prefix"];
+
+/// Reads what `headers` tell; `is_trusted`: whether they come from a proxy of ours.
+pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradiction> {
+    let is_twin = |name: &str| name.contains('_') && NAMES.contains(&name.replace('_', "-").as_str());
+    if headers.keys().any(|name| is_twin(name.as_str())) {
+        return Err(Contradiction);
+    }
+    if !is_trusted {
+        return Ok(Forwarded { target: None, is_passed_on: false });
+    }
+    let url = one(headers, ORIGINAL_URL)?;
+    let target = match url {
+        Some(url) => {
+            let (scheme, rest) = url.split_once("://").ok_or(Contradiction)?;
+            let path = rest.find('/').unwrap_or(rest.len());
+            let (authority, address) = rest.split_at(path);
+            let address = if address.is_empty() { "/" } else { address };
+            Some(target(scheme, authority, address, one(headers, ORIGINAL_METHOD)?)?)
+        }
+        None => match (one(headers, PROTO)?, one(headers, HOST)?, one(headers, URI)?) {
+            (Some(proto), Some(host), Some(uri)) => Some(target(proto, host, uri, one(headers, METHOD)?)?),
+            (_, _, None) => None,
+            // A path without a host would be held against the rules of nobody's.
+            _ => return Err(Contradiction),
+        },
+    };
+    Ok(Forwarded { is_passed_on: url.is_none() && target.is_some(), target })
+}
+
+fn target(scheme: &str, authority: &str, address: &str, method: Option<&str>) -> Result<Target, Contradiction> {
+    Target::new(scheme, authority, address, method).map_err(|_| Contradiction)
+}
+
+/// The header's value, if it is there; it may be there once. An address may hold commas, nothing else may.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Contradiction> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Contradiction)?;
+    let is_list = value.contains(',') && name != URI && name != ORIGINAL_URL;
+    if values.next().is_some() || is_list { Err(Contradiction) } else { Ok(Some(value)) }
+}
