@@ -153,7 +153,10 @@ impl Discovery {
                 Ok(known)
             }
             Err(why) => {
-                tracing::warn!(issuer = self.issuer, reason = why, "the provider cannot be asked");
+                // Once for each reason: everybody who wants to sign in meanwhile asks again.
+                if last_failure.as_ref().is_none_or(|(_, last)| *last != why) {
+                    tracing::warn!(issuer = self.issuer, reason = why, "the provider cannot be asked");
+                }
                 *last_failure = Some((Instant::now(), why.clone()));
                 Err(why)
             }

@@ -191,9 +191,9 @@ impl fmt::Display for Adopted {
 /// Says what adopting a table that holds people means for them.
 pub fn takes_over(table: &str) -> String {
     format!(
-        "the table {table} holds rows already: whoever signs in and is called by the provider what a row has as its id \
-         takes that row over, and its email, name and picture become theirs. That is right for a table that another \
-         program of this sign-in filled; where the ids are of your own making, keep them apart with [database] \
+        "the table {table} holds rows already: whoever signs in takes over the row whose id is the provider's number for \
+         them (`sub`), and its email, name and picture become theirs. That is right where a sign-in with the same \
+         provider filled the table, as the tutorials' does; ids of your own making keep apart with [database] \
          users_table = \"members\""
     )
 }

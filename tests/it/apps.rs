@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use doorward::config::apps::Apps;
+use doorward::config::public_url::PublicUrl;
 use reqwest::{Method, Url};
 
 use crate::site::browser::Browser;
@@ -11,7 +12,7 @@ use crate::site::line::Line;
 use crate::site::place::Place;
 use crate::site::provider::wire::{self, Canned, Listener};
 use crate::site::tiers::Tier;
-use crate::site::visitors::{Answer, SAME_ORIGIN, Visitor};
+use crate::site::visitors::{Anonymous, Answer, SAME_ORIGIN, Visitor, client};
 
 const LISTED: &str = "http://localhost:8000";
 
@@ -138,6 +139,19 @@ async fn a_listed_origin_may_change_nothing() {
         let answer = ada.ask(Method::POST, "/logout", headers).await;
         assert_eq!((answer.status, cors_headers(&answer)), (403, Vec::new()), "{headers:?}");
     }
+    // A browser lets a page send POST with a token of its own after the preflight, and the cookie with it: the token
+    // alone decides, and this one is nobody's.
+    let (name, address) = (site.session_cookie(), format!("{}/api/tokens", site.url));
+    let cookie = format!("{name}={}", ada.browser().cookie(&name).expect("a session"));
+    for (authorization, status) in [(Some("Bearer junk"), 401), (None, 403)] {
+        let mut request = client().post(&address).header("origin", LISTED).header("sec-fetch-site", "same-site");
+        request = request.header("cookie", &cookie).json(&serde_json::json!({ "name": "of a page" }));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        assert_eq!(request.send().await.expect("an answer").status(), status, "{authorization:?}");
+    }
+    assert!(site.tokens().list(None, 2).await.expect("a list").is_empty(), "a page made itself a token");
     assert_eq!(ada.get("/api/me").await.status, 200);
 }
 
@@ -187,6 +201,43 @@ async fn sign_in_and_log_out_end_where_the_configuration_says() {
     assert_eq!((posted.status, posted.header("location")), (200, ""), "{posted:#?}");
     assert!(posted.body.contains(&format!("href=\"{bye}\"")) && !posted.body.contains("evil"), "{}", posted.body);
     assert_eq!(ada.get("/api/me").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_program_behind_the_same_proxy_has_the_rest_of_the_host() {
+    const SHOP: &str = "https://shop.example.test";
+    let mut port = 0;
+    let site = Site::start_with(|config| {
+        port = config.public_url.port();
+        config.public_url = PublicUrl::parse("https://example.test/auth").expect("an address");
+        config.apps = Apps { after_logout: format!("{SHOP}/bye"), ..apps(&[SHOP]) };
+    })
+    .await;
+    // What a proxy without a word about headers makes of the browser's requests: plain http, and its own name for us.
+    let proxy = format!("http://127.0.0.1:{port}");
+    let browser = Anonymous::at(&proxy);
+    let through = |address: Url| address.as_str().replace("https://example.test", &proxy);
+    let rd = format!("/auth/login?rd={SHOP}/basket");
+    for (begin, end) in
+        [("/auth/login", "/"), ("/auth/login?rd=/reports", "/reports"), (&rd, "https://shop.example.test/basket")]
+    {
+        let request = browser.visit(begin).await.location();
+        let sent = request.query_pairs().find(|(name, _)| name == "redirect_uri").expect("one").1.into_owned();
+        assert_eq!(sent, "https://example.test/auth/login/callback");
+        let callback = site.authorize(&browser, &request, "ada").await;
+        let back = browser.visit(&through(callback)).await;
+        assert_eq!((back.status, back.header("location")), (303, end), "{begin}");
+        let session =
+            back.set_cookies().into_iter().find(|cookie| cookie.starts_with("__Host-doorward=")).expect("one");
+        // The site's own program gets it too, to pass it on.
+        assert!(session.contains("; Path=/;") || session.ends_with("; Path=/"), "{session}");
+    }
+    assert_eq!(browser.get("/auth/api/me").await.status, 200);
+    let read = browser.ask(Method::GET, "/auth/api/me", &[("origin", SHOP)]).await;
+    assert_eq!((read.status, read.header("access-control-allow-origin")), (200, SHOP));
+    let bye = browser.visit("/auth/logout").await;
+    assert_eq!((bye.status, bye.header("location")), (303, "https://shop.example.test/bye"));
+    assert_eq!(browser.get("/auth/api/me").await.status, 401);
 }
 
 /// A program on a port of its own with a page that asks the site, once that is known, who is signed in.

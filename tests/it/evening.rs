@@ -149,10 +149,7 @@ async fn at_its_end_ones_own_page_greets_the_person_by_name() {
     };
     let written = binary::run(&mut doorward(&["init", "--yes", "--database-url", &url, "--app", &app]));
     assert_eq!(written.code, 0, "{written:#?}");
-    assert!(
-        written.stderr.contains("lists it: done") && written.stderr.contains("takes that row over"),
-        "{written:#?}"
-    );
+    assert!(written.stderr.contains("lists it: done") && written.stderr.contains("takes over the row"), "{written:#?}");
     let checked = binary::run(&mut doorward(&["config", "check"]));
     assert_eq!(checked.code, 0, "{checked:#?}");
     let mut running = Program::start(&mut doorward(&[]));

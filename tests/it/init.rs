@@ -209,7 +209,13 @@ fn a_person_answers_three_questions() {
     let folder = folder();
     let ran = at_a_terminal(folder.path(), &format!("{CLIENT_ID}\nGOCSPX-typed\n7\n2\nsqlite:people.db\n"));
     assert_eq!(ran.code, 0, "{ran:#?}");
-    for words in ["Web application", "client secret", "XAMPP", "answer with a number from 1 to 3"] {
+    for words in [
+        "Web application",
+        "http://localhost:3000/login/callback",
+        "client secret",
+        "XAMPP",
+        "answer with a number from 1 to 3",
+    ] {
         assert!(ran.stdout.contains(words), "{words}: {ran:#?}");
     }
     assert_eq!(kept(folder.path(), "google-secret"), "GOCSPX-typed\n");
@@ -251,15 +257,15 @@ async fn the_database_is_looked_at_and_not_touched() {
         google_file(folder.path(), "client.json", &["http://localhost:3000/login/callback"]);
         let ran = doorward(folder.path(), &["init", "--yes", "--database-url", &database.url()]);
         assert_eq!(ran.code, 0, "{ran:#?}");
-        for words in ["use the table users as it is", "takes each email once", "takes that row over"] {
+        for words in ["use the table users as it is", "takes each email once", "takes over the row"] {
             assert!(ran.stderr.contains(words), "{place:?}: {words}: {ran:#?}");
         }
         let planned = doorward(folder.path(), &["migrate", "--dry-run"]);
         assert!(planned.code == 0 && planned.stdout.contains("doorward_meta"), "nothing was made yet: {planned:#?}");
-        assert!(planned.stderr.contains("takes that row over"), "{planned:#?}");
+        assert!(planned.stderr.contains("takes over the row"), "{planned:#?}");
         assert_eq!(doorward(folder.path(), &["migrate"]).code, 0);
         let again = doorward(folder.path(), &["config", "check"]);
-        assert!(!again.stderr.contains("takes that row over"), "it is adopted: {again:#?}");
+        assert!(!again.stderr.contains("takes over the row"), "it is adopted: {again:#?}");
         assert!(again.stdout.contains("ready") && again.stderr.contains("takes each email once"), "{again:#?}");
     }
 }

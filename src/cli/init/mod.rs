@@ -57,8 +57,10 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     }
     let folder = file::folder_of(&path);
     let mut questions = Questions::new(args.yes);
-    let client = client(&args, &folder, &mut questions)?;
-    let public_url = public_url(context.flags.public_url.as_deref(), &client)?;
+    let said = context.flags.public_url.as_deref().map(parsed).transpose()?;
+    let default = said.clone().unwrap_or_else(|| config::Config::default().public_url);
+    let client = client(&args, &folder, &default.join(CALLBACK), &mut questions)?;
+    let public_url = said.unwrap_or_else(|| listed(&client).unwrap_or(default));
     let database = database::choose(context.flags.database_url.as_deref(), &mut questions).await?;
     let secret_file = match &client {
         Client::Typed { secret, .. } => {
@@ -83,7 +85,8 @@ fn is_there(path: &Path) -> Failure {
 }
 
 /// Our name and secret at the provider: as the flags say, else in a file of this folder, else as somebody answers.
-fn client(args: &Args, folder: &Path, questions: &mut Questions) -> Result<Client, Failure> {
+/// `redirect_uri` is the one that a new client would need.
+fn client(args: &Args, folder: &Path, redirect_uri: &str, questions: &mut Questions) -> Result<Client, Failure> {
     if let Some(path) = &args.client_json {
         return google_file(path);
     }
@@ -113,7 +116,8 @@ fn client(args: &Args, folder: &Path, questions: &mut Questions) -> Result<Clien
         let hint = "write --client-json FILE, or --client-id ID --client-secret-file FILE; clients are made at ";
         return Err(Failure::usage(message).hint(format!("{hint}{CONSOLE}")));
     }
-    talk(&format!("Doorward needs a client of Google's, of the type \"Web application\": {CONSOLE}"));
+    talk(&format!("Doorward needs a client of Google's, made once at {CONSOLE}"));
+    talk(&format!("of the type \"Web application\", with the redirect URI {redirect_uri}"));
     let answer = questions.ask("The file that the console downloads, or the client id", None)?;
     if !answer.ends_with(".json") && !Path::new(&answer).is_file() {
         let secret = questions.ask("The client secret", None)?;
@@ -138,21 +142,19 @@ fn files_from_google(folder: &Path) -> Vec<PathBuf> {
     found.iter().map(|path| path.strip_prefix(".").unwrap_or(path).to_owned()).collect()
 }
 
-/// What browsers will type: as said, else what the client's file was made for, else the default.
-fn public_url(said: Option<&str>, client: &Client) -> Result<PublicUrl, Failure> {
-    if let Some(said) = said {
-        let wrong = |error: config::public_url::NotPublicUrl| {
-            Failure::usage(format!("--public-url {error}")).hint(error.remedy())
-        };
-        return PublicUrl::parse(said).map_err(wrong);
-    }
+/// What browsers will type, as said.
+fn parsed(text: &str) -> Result<PublicUrl, Failure> {
+    PublicUrl::parse(text).map_err(|error| Failure::usage(format!("--public-url {error}")).hint(error.remedy()))
+}
+
+/// What browsers will type, as the client's file was made for: the default where that is on its list.
+fn listed(client: &Client) -> Option<PublicUrl> {
+    let Client::GoogleFile { redirect_uris, .. } = client else { return None };
     let default = config::Config::default().public_url;
-    let Client::GoogleFile { redirect_uris, .. } = client else { return Ok(default) };
     if redirect_uris.contains(&default.join(CALLBACK)) {
-        return Ok(default);
+        return Some(default);
     }
-    let mut ours = redirect_uris.iter().filter_map(|uri| PublicUrl::parse(uri.strip_suffix(CALLBACK)?).ok());
-    Ok(ours.next().unwrap_or(default))
+    redirect_uris.iter().find_map(|uri| PublicUrl::parse(uri.strip_suffix(CALLBACK)?).ok())
 }
 
 /// Writes a file that only its owner may read, whole or not at all; `look` sees it before it takes its name.
