@@ -17,7 +17,7 @@
 //! | [`assertion`] | the signed word that tells an app who is asking | store, model, credential, clock, random |
 //! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, model, credential, clock, random, config |
 //! | [`login`] | from "not known" to "signed in" | all of the above |
-//! | [`pages`] | what a person sees | model, config |
+//! | [`pages`] | what a person sees | clock, model, config |
 //! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
 //! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, of `store` only its errors |
 //! | [`demo`] | a pretend provider that shares no code with `login` | clock, random |

@@ -144,3 +144,50 @@ pub struct Browser {
     /// The `User-Agent` header, as sent.
     pub user_agent: String,
 }
+
+/// A program that waits for its person to let it in (RFC 8628).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The hash of what the program holds.
+    pub code: Hashed,
+    /// The hash of what the person types.
+    pub user_code: Hashed,
+    /// What the program calls the machine it runs on.
+    pub machine: String,
+    /// Where it asked from.
+    pub address: String,
+    /// What the token shall be good for.
+    pub scope: Scope,
+    /// When it asked.
+    pub created_at: Timestamp,
+    /// When both codes end.
+    pub expires_at: Timestamp,
+    /// When it last asked whether it may come in.
+    pub polled_at: Option<Timestamp>,
+    /// How many seconds it must leave between two such questions.
+    pub pause: u32,
+    /// What the person decided.
+    pub state: DeviceState,
+}
+
+/// What a person decided about a program that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Nothing yet.
+    Pending,
+    /// This user lets it in.
+    Approved(UserId),
+    /// It is turned away.
+    Denied,
+}
+
+impl DeviceState {
+    /// The state that a store keeps as a word and who decided. What it does not know lets nobody in.
+    pub fn read(word: &str, user_id: Option<UserId>) -> Self {
+        match (word, user_id) {
+            ("pending", _) => Self::Pending,
+            ("approved", Some(user_id)) => Self::Approved(user_id),
+            _ => Self::Denied,
+        }
+    }
+}

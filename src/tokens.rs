@@ -158,6 +158,21 @@ impl Tokens {
         Ok(self.store.revoke_tokens_named(short, Some(user)).await? > 0)
     }
 
+    /// The tokens of `user`, the newest first: all that there can be.
+    pub async fn list_own(&self, user: &UserId) -> Result<Vec<Token>> {
+        // An operator may have made more than a person can.
+        self.list(Some(user), 4 * MOST_PER_USER).await
+    }
+
+    /// Revokes every token of `user`. How many there were.
+    pub async fn revoke_all(&self, user: &UserId) -> Result<u64> {
+        let mut revoked = 0;
+        for token in self.list_own(user).await? {
+            revoked += self.store.revoke_tokens_named(&token.hash.short(), Some(user)).await?;
+        }
+        Ok(revoked)
+    }
+
     /// Forgets tokens that have expired, in small steps. How many.
     pub async fn sweep(&self) -> Result<u64> {
         let mut forgotten = 0;

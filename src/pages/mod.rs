@@ -19,11 +19,13 @@ use crate::pages::initials::initials;
 use crate::pages::look::{Flaw, Look};
 use crate::pages::own::Own;
 
+pub mod account;
 pub mod assets;
 pub mod browser;
 mod docs;
 pub mod initials;
 mod look;
+pub mod moment;
 mod own;
 mod prose;
 pub mod samples;
@@ -80,6 +82,8 @@ pub struct ProfilePage<'a> {
     pub picture: Option<&'a str>,
     /// Where the log-out form posts to.
     pub logout_url: &'a str,
+    /// Where "Your account" leads.
+    pub account_url: &'a str,
 }
 
 /// "Log out?" with one button.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::pages::account::{AccountPage, AccountUrls, DeletePage, MadeToken, SessionRow, TokenRow};
+use crate::pages::moment::Moment;
 use crate::pages::{
     ContinuePage, DeniedPage, DocsPage, ErrorPage, Html, LoginPage, LogoutPage, PageError, Pages, ProfilePage,
 };
@@ -38,6 +40,7 @@ const REQUEST_ID: &str = "01JD8Q6T9M4W3ZK7";
 pub fn all(pages: &Pages) -> Vec<Sample> {
     let mut samples = sign_in(pages);
     samples.extend(people(pages));
+    samples.extend(accounts(pages));
     samples.extend(trouble(pages));
     let document = openapi();
     let docs =
@@ -64,7 +67,7 @@ fn people(pages: &Pages) -> Vec<Sample> {
     let mut samples = Vec::new();
     for (case, name) in NAMES {
         let email = if case.starts_with("long") { LONG_WORD } else { "ada@example.com" };
-        let profile = ProfilePage { name, email, picture: None, logout_url: "/logout" };
+        let profile = ProfilePage { name, email, picture: None, logout_url: "/logout", account_url: "/account" };
         let pictured = ProfilePage { picture: Some(PICTURE), ..profile.clone() };
         samples.push((format!("profile-{case}"), pages.profile(&profile)));
         samples.push((format!("profile-{case}-picture"), pages.profile(&pictured)));
@@ -80,6 +83,91 @@ fn people(pages: &Pages) -> Vec<Sample> {
         samples.push((format!("denied-{case}"), pages.denied(&denied)));
     }
     samples
+}
+
+fn accounts(pages: &Pages) -> Vec<Sample> {
+    let urls = AccountUrls {
+        home: "/",
+        sessions: "/account/sessions",
+        tokens: "/account/tokens",
+        fresh_sign_in: "/login?rd=%2Faccount&prompt=select_account",
+        download: "/account/download",
+        delete: "/account/delete",
+    };
+    let (email, one) = ("ada@example.com", [session(0)]);
+    let sole = AccountPage {
+        email,
+        notice: None,
+        refusal: None,
+        sessions: &one,
+        tokens: &[],
+        made: None,
+        is_fresh: false,
+        urls,
+    };
+    let many: Vec<_> = (0..NAMES.len()).map(session).collect();
+    let tokens: Vec<_> = NAMES.iter().enumerate().map(|(number, (_, name))| token(number, name)).collect();
+    let full = AccountPage {
+        email: LONG_WORD,
+        sessions: &many,
+        tokens: &tokens,
+        is_fresh: true,
+        notice: Some("The session has ended."),
+        ..sole.clone()
+    };
+    let value = "dw_pat_ThisIsOnlyAnExampleAndAdmitsNobodyAnywhere00003x7Qd";
+    let made = MadeToken { name: LONG, value, me_url: "https://example.com/auth/api/me" };
+    let fresh = AccountPage { is_fresh: true, ..sole.clone() };
+    let refused = AccountPage { refusal: Some("A token lives for 1 to 366 days."), ..fresh.clone() };
+    let new = AccountPage { made: Some(made), tokens: &tokens[..1], ..fresh.clone() };
+    let delete = DeletePage {
+        email,
+        row: "Your number stays in this site's own table, without your email, name and picture.",
+        is_fresh: true,
+        fresh_sign_in_url: "/login?rd=%2Faccount%2Fdelete&prompt=select_account",
+        delete_url: "/account/delete",
+        account_url: "/account",
+    };
+    let stale = DeletePage { email: LONG_WORD, is_fresh: false, ..delete.clone() };
+    vec![
+        ("account".to_owned(), pages.account(&sole)),
+        ("account-fresh".to_owned(), pages.account(&fresh)),
+        ("account-many".to_owned(), pages.account(&full)),
+        ("account-made".to_owned(), pages.account(&new)),
+        ("account-refused".to_owned(), pages.account(&refused)),
+        ("delete".to_owned(), pages.delete(&delete)),
+        ("delete-stale".to_owned(), pages.delete(&stale)),
+    ]
+}
+
+fn moment(words: &str) -> Moment {
+    Moment { words: words.to_owned(), datetime: "2026-11-21T09:00:00Z".to_owned() }
+}
+
+fn session(number: usize) -> SessionRow {
+    let browsers = ["Firefox on Windows", "Safari on iPhone", "Unknown browser", "Samsung Internet on Android"];
+    let addresses = ["198.51.100.23", "2001:db8:85a3:8d3:1319:8a2e:370:7348", ""];
+    SessionRow {
+        id: format!("{number:016x}"),
+        browser: browsers[number % browsers.len()].to_owned(),
+        address: addresses[number % addresses.len()].to_owned(),
+        signed_in: moment("4 days ago"),
+        last_seen: moment("just now"),
+        is_current: number == 0,
+    }
+}
+
+fn token(number: usize, name: &str) -> TokenRow {
+    TokenRow {
+        id: format!("{number:016x}"),
+        name: name.to_owned(),
+        scope: if number % 2 == 0 { "Shows who you are" } else { "Also lists your sessions and tokens" },
+        last_four: format!("{number:04}"),
+        created: moment("12 days ago"),
+        expires: moment("in 78 days"),
+        is_expired: number == 3,
+        last_used: (number % 2 == 0).then(|| moment("3 hours ago")),
+    }
 }
 
 fn trouble(pages: &Pages) -> Vec<Sample> {

@@ -78,6 +78,8 @@ pub struct App {
     pub cors: Cors,
     /// For the readiness probe and nothing else.
     pub store: SharedStore,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     security_headers: SecurityHeaders,
     elsewhere: Elsewhere,
@@ -119,7 +121,7 @@ impl App {
             tokens: Tokens::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), access),
             gate: Gate::new(&config.gate, &config.groups),
             remote_user: config.gate.user,
-            assertions: Assertions::new(Arc::clone(&store), clock, config.public_url.to_string()),
+            assertions: Assertions::new(Arc::clone(&store), Arc::clone(&clock), config.public_url.to_string()),
             home: safe(&config.apps.home),
             after_logout: safe(&config.apps.after_logout),
             return_rules,
@@ -133,6 +135,7 @@ impl App {
             },
             public_url: config.public_url.clone(),
             store,
+            clock,
             random,
         })
     }

@@ -28,5 +28,6 @@ pub async fn home(request: &Request, app: Data<&Arc<App>>) -> Result<Response, E
         email: &user.identity.email,
         picture: user.identity.picture.as_deref(),
         logout_url: &app.paths.to(paths::LOGOUT),
+        account_url: &app.paths.to(paths::ACCOUNT),
     })?))
 }

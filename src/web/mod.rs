@@ -5,6 +5,7 @@
 //! the door is opened · whatever went wrong becomes a page or problem details · the security headers, those for listed
 //! programs and the request's name are added · one line is logged.
 
+pub mod account;
 pub mod answer;
 pub mod api;
 pub mod app;
@@ -30,7 +31,7 @@ use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use poem::endpoint::BoxEndpoint;
 use poem::error::ReadBodyError;
-use poem::{Endpoint, EndpointExt, Request, Response, Route, get};
+use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 
 use crate::web::app::App;
@@ -57,6 +58,10 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::LOGIN, get(login::begin).head(login::nothing))
         .at(paths::CALLBACK, get(login::callback).head(login::nothing))
         .at(paths::LOGOUT, get(logout::ask).head(login::nothing).post(logout::log_out))
+        .at(paths::ACCOUNT, get(account::account))
+        .at(paths::ACCOUNT_SESSIONS, post(account::end_sessions))
+        .at(paths::ACCOUNT_TOKENS, post(account::change_tokens))
+        .at(paths::DOWNLOAD, get(account::download))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))
         .at(paths::GATE, gate::gate)

@@ -20,6 +20,14 @@ pub const API: &str = "/api";
 pub const ME: &str = "/api/me";
 /// What a person keeps here.
 pub const ACCOUNT: &str = "/account";
+/// Where a person ends sessions.
+pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
+/// Where a person makes and revokes tokens.
+pub const ACCOUNT_TOKENS: &str = "/account/tokens";
+/// Everything kept about a person, as a file.
+pub const DOWNLOAD: &str = "/account/download";
+/// Where a person deletes their account.
+pub const DELETE: &str = "/account/delete";
 /// The browsers they are signed in with.
 pub const SESSIONS: &str = "/api/sessions";
 /// One of them.
@@ -91,6 +99,10 @@ pub const DOORS: &[Door] = &[
     page(LOGIN, "GET, HEAD"),
     page(CALLBACK, "GET, HEAD"),
     page(LOGOUT, "GET, HEAD, POST"),
+    page(ACCOUNT, "GET, HEAD"),
+    page(ACCOUNT_SESSIONS, "POST"),
+    page(ACCOUNT_TOKENS, "POST"),
+    page(DOWNLOAD, "GET, HEAD"),
     data(ME),
     change(SESSIONS, "GET, HEAD, DELETE"),
     change(SESSION, "DELETE"),
@@ -180,9 +192,14 @@ impl Paths {
         }
     }
 
+    /// Where a sign-in starts that ends at `door`.
+    pub fn login_to(&self, door: &str) -> String {
+        format!("{}?rd={}", self.to(LOGIN), utf8_percent_encode(&self.to(door), PLAIN))
+    }
+
     /// Where a sign-in starts that is to be a deliberate one and ends at `door`.
     pub fn fresh_sign_in(&self, door: &str) -> String {
-        format!("{}?rd={}&prompt=select_account", self.to(LOGIN), utf8_percent_encode(&self.to(door), PLAIN))
+        format!("{}&prompt=select_account", self.login_to(door))
     }
 
     /// The same, with the provider's chooser of accounts.

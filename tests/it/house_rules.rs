@@ -37,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tokens",
         ],
     ),
-    ("pages", &["model", "config"]),
+    ("pages", &["clock", "model", "config"]),
     (
         "web",
         &[

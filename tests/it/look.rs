@@ -51,7 +51,13 @@ fn login(pages: &Pages) -> String {
 }
 
 fn profile(pages: &Pages) -> String {
-    let page = ProfilePage { name: "Ada", email: "ada@example.com", picture: None, logout_url: "/logout" };
+    let page = ProfilePage {
+        name: "Ada",
+        email: "ada@example.com",
+        picture: None,
+        logout_url: "/logout",
+        account_url: "/account",
+    };
     pages.profile(&page).expect("a page")
 }
 
@@ -313,7 +319,8 @@ fn a_template_that_only_a_real_visitor_breaks_is_replaced_for_that_answer() {
 fn the_owners_templates_are_escaped_as_ours_are() {
     let owner = Owner::new();
     owner.write("profile.html", "<p title=\"{{ page.name }}\">{{ page.name }}</p>");
-    let page = ProfilePage { name: "\"><script>", email: "e", picture: None, logout_url: "/logout" };
+    let page =
+        ProfilePage { name: "\"><script>", email: "e", picture: None, logout_url: "/logout", account_url: "/account" };
     let html = owner.pages(false).profile(&page).expect("a page");
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
 }

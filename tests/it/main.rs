@@ -5,6 +5,7 @@
 
 mod access;
 mod accessibility;
+mod account;
 mod adoption;
 mod api_me;
 mod api_sessions;

@@ -9,7 +9,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::model::{self, Token};
-use crate::tokens::{MOST_PER_USER, TokenError, USUAL_DAYS, Wanted};
+use crate::tokens::{TokenError, USUAL_DAYS, Wanted};
 use crate::web::api::asking::Asking;
 use crate::web::api::refused::{Unchanged, Unread};
 use crate::web::app::App;
@@ -177,7 +177,7 @@ impl TokensApi {
     #[oai(path = "/tokens", method = "get", operation_id = "list_tokens")]
     async fn list(&self, visitor: Asking, app: Data<&Arc<App>>) -> Result<Json<Vec<ApiToken>>, Unread> {
         let (user, _) = visitor.reader()?;
-        let tokens = app.tokens.list(Some(&user.id), MOST_PER_USER).await.map_err(Fault::from)?;
+        let tokens = app.tokens.list_own(&user.id).await.map_err(Fault::from)?;
         Ok(Json(tokens.iter().map(ApiToken::new).collect()))
     }
 

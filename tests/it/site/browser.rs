@@ -157,6 +157,12 @@ impl Browser {
         element.click().await.unwrap_or_else(|error| panic!("{words:?} cannot be clicked: {error}"));
     }
 
+    /// Types `text` into the field with this id.
+    pub async fn type_into(&self, id: &str, text: &str) {
+        let field = self.driver.find(By::Id(id)).await.unwrap_or_else(|error| panic!("no field {id:?}: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{id:?} takes no text: {error}"));
+    }
+
     /// Presses a key wherever the focus is.
     pub async fn press(&self, key: Key) {
         let pressed = self.driver.action_chain().send_keys(key + "").perform().await;

@@ -102,6 +102,11 @@ pub trait Visitor {
         let request = request.header("content-type", body.0).body(body.1);
         self.browser().send(self.show(request), url, headers).await
     }
+    /// Sends a form of the site's own page.
+    async fn submit(&self, target: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.ask_with(Method::POST, target, SAME_ORIGIN, ("application/x-www-form-urlencoded", form)).await
+    }
 
     /// Sends JSON as a script of the site's own page does.
     async fn send_json(&self, method: Method, target: &str, json: &serde_json::Value) -> Answer {

@@ -1,0 +1,232 @@
+//! `/account`: where one is signed in, one's tokens, one's data. What is changed here is changed by POST, and the answer
+//! leads back to the page, so that a reload repeats nothing. The one exception is a new token, which is shown in the
+//! answer itself: it stands in no address and in no cookie.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_DISPOSITION, HeaderValue};
+use poem::web::Data;
+use poem::{Request, Response, handler};
+use poem_openapi::types::ToJSON;
+use serde_json::json;
+use url::form_urlencoded;
+
+use crate::clock::Timestamp;
+use crate::model::{Scope, Session, Token, User};
+use crate::pages::LoginPage;
+use crate::pages::account::{AccountPage, AccountUrls, MadeToken, SessionRow, TokenRow};
+use crate::pages::browser::browser;
+use crate::pages::moment::Moment;
+use crate::tokens::{TokenError, USUAL_DAYS, Wanted};
+use crate::web::answer::{page, see_other, with_cookie};
+use crate::web::api::sessions::BrowserSession;
+use crate::web::api::tokens::ApiToken;
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::visitor;
+use crate::web::paths;
+
+/// What was done, as the address of the page names it, and as the page says it.
+const DONE: &[(&str, &str)] = &[
+    ("session-ended", "The session has ended."),
+    ("others-ended", "All your other sessions have ended."),
+    ("token-revoked", "The token is revoked: it admits nobody any more."),
+    ("tokens-revoked", "All your tokens are revoked: they admit nobody any more."),
+];
+
+/// The page.
+#[handler]
+pub async fn account(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let Some((_, session, user)) = visitor::session(&app, request.headers()).await? else {
+        return Ok(page(app.pages.login(&LoginPage {
+            login_url: &app.paths.login_to(paths::ACCOUNT),
+            provider_label: &app.provider.label,
+            is_google: app.provider.is_google,
+            notice: None,
+        })?));
+    };
+    let done = request.uri().query().and_then(|query| query.strip_prefix("done="));
+    let notice = DONE.iter().find(|(word, _)| Some(*word) == done).map(|(_, sentence)| *sentence);
+    show(&app, &user, &session, &Shown { notice, ..Shown::default() }).await
+}
+
+/// Ends one session, all others, or all.
+#[handler]
+pub async fn end_sessions(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let (session, user) = signed_in(&app, request).await?;
+    let end = field(&body, "end").ok_or(Fault::Ambiguous)?;
+    match end.as_str() {
+        "all" => {
+            let ended = app.sessions.end_all(&user.id).await?;
+            tracing::info!(user.id = %user.id, ended, "somebody ended their sessions");
+            return Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()));
+        }
+        "others" => {
+            let ended = app.sessions.end_others(&session).await?;
+            tracing::info!(user.id = %user.id, ended, "somebody ended their other sessions");
+            Ok(done(&app, "others-ended"))
+        }
+        id => {
+            // One that has ended meanwhile is what was asked for.
+            let ended = app.sessions.end_own(&user.id, id).await?;
+            tracing::info!(user.id = %user.id, session.id = id, ended, "somebody ended a session of theirs");
+            if session.handle.short() == id {
+                return Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()));
+            }
+            Ok(done(&app, "session-ended"))
+        }
+    }
+}
+
+/// Makes a token, revokes one, or all.
+#[handler]
+pub async fn change_tokens(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let (session, user) = signed_in(&app, request).await?;
+    match field(&body, "revoke").as_deref() {
+        Some("all") => {
+            let revoked = app.tokens.revoke_all(&user.id).await?;
+            tracing::info!(user.id = %user.id, revoked, "somebody revoked their tokens");
+            Ok(done(&app, "tokens-revoked"))
+        }
+        Some(id) => {
+            let revoked = app.tokens.revoke_own(&user.id, id).await?;
+            tracing::info!(user.id = %user.id, token.id = id, revoked, "somebody revoked a token of theirs");
+            Ok(done(&app, "token-revoked"))
+        }
+        None => make(&app, &user, &session, &body).await,
+    }
+}
+
+async fn make(app: &App, user: &User, session: &Session, body: &[u8]) -> Result<Response, Error> {
+    if !app.sessions.is_fresh(session) {
+        return Err(Fault::SignInAgain.into());
+    }
+    let scope = field(body, "scope").map_or(Some(Scope::Me), |word| Scope::named(&word));
+    let days = field(body, "days").map_or(Some(USUAL_DAYS), |days| days.parse().ok());
+    let name = field(body, "name").unwrap_or_default();
+    // Neither is typed on the page.
+    let (Some(scope), Some(days)) = (scope, days) else { return Err(Fault::Ambiguous.into()) };
+    let refusal = match app.tokens.create_own(&user.id, Wanted { name, scope, days }).await {
+        Ok((value, token)) => {
+            tracing::info!(user.id = %user.id, token.id = token.hash.short(), "somebody made a token");
+            let me_url = app.public_url.join(paths::ME);
+            let made = MadeToken { name: &token.name, value: value.reveal(), me_url: &me_url };
+            return show(app, user, session, &Shown { made: Some(made), ..Shown::default() }).await;
+        }
+        Err(TokenError::Store(error)) => return Err(error.into()),
+        Err(error) => error,
+    };
+    let sentence = match refusal {
+        TokenError::TooMany => "You have as many tokens as anybody may. Revoke one that you no longer need.",
+        TokenError::BadName => "Give the token a name of 1 to 100 characters, so that you can tell it from others.",
+        _ => "A token lives for 1 to 366 days.",
+    };
+    let mut response = show(app, user, session, &Shown { refusal: Some(sentence), ..Shown::default() }).await?;
+    response.set_status(http::StatusCode::BAD_REQUEST);
+    Ok(response)
+}
+
+/// Everything that is kept about the visitor.
+#[handler]
+pub async fn download(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let (current, user) = signed_in(&app, request).await?;
+    let sessions = app.sessions.list_own(&user.id).await?;
+    let tokens = app.tokens.list_own(&user.id).await?;
+    let identity = &user.identity;
+    let data = json!({
+        "account": {
+            "id": user.id.as_str(),
+            "email": identity.email,
+            "email_verified": identity.email_verified,
+            "name": identity.name,
+            "picture": identity.picture,
+            "provider": identity.provider,
+            "issuer": identity.issuer,
+            "subject": identity.subject,
+            "hosted_domain": identity.hosted_domain,
+            "created_at": user.created_at.to_string(),
+            "last_login_at": user.last_login_at.to_string(),
+        },
+        "sessions": sessions.iter().map(|one| BrowserSession::new(one, Some(&current)).to_json()).collect::<Vec<_>>(),
+        "tokens": tokens.iter().map(|one| ApiToken::new(one).to_json()).collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&data).map_err(|_| Fault::Defect)?;
+    let as_file = HeaderValue::from_static("attachment; filename=\"my-account.json\"");
+    Ok(Response::builder().content_type("application/json").header(CONTENT_DISPOSITION, as_file).body(text + "\n"))
+}
+
+/// What the page shows beside what there is.
+#[derive(Clone, Default)]
+struct Shown<'a> {
+    notice: Option<&'a str>,
+    refusal: Option<&'a str>,
+    made: Option<MadeToken<'a>>,
+}
+
+async fn show(app: &App, user: &User, current: &Session, shown: &Shown<'_>) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let sessions = app.sessions.list_own(&user.id).await?;
+    let tokens = app.tokens.list_own(&user.id).await?;
+    let sessions: Vec<_> = sessions.iter().map(|session| session_row(session, current, now)).collect();
+    let tokens: Vec<_> = tokens.iter().map(|token| token_row(token, now)).collect();
+    Ok(page(app.pages.account(&AccountPage {
+        email: &user.identity.email,
+        notice: shown.notice,
+        refusal: shown.refusal,
+        sessions: &sessions,
+        tokens: &tokens,
+        made: shown.made.clone(),
+        is_fresh: app.sessions.is_fresh(current),
+        urls: AccountUrls {
+            home: &app.paths.to(paths::HOME),
+            sessions: &app.paths.to(paths::ACCOUNT_SESSIONS),
+            tokens: &app.paths.to(paths::ACCOUNT_TOKENS),
+            fresh_sign_in: &app.paths.fresh_sign_in(paths::ACCOUNT),
+            download: &app.paths.to(paths::DOWNLOAD),
+            delete: &app.paths.to(paths::DELETE),
+        },
+    })?))
+}
+
+fn session_row(session: &Session, current: &Session, now: Timestamp) -> SessionRow {
+    SessionRow {
+        id: session.handle.short(),
+        browser: browser(&session.user_agent),
+        address: session.address.clone(),
+        signed_in: Moment::new(session.created_at, now),
+        last_seen: Moment::new(session.last_seen_at, now),
+        is_current: session.handle == current.handle,
+    }
+}
+
+fn token_row(token: &Token, now: Timestamp) -> TokenRow {
+    TokenRow {
+        id: token.hash.short(),
+        name: token.name.clone(),
+        scope: match token.scope {
+            Scope::Me => "Shows who you are",
+            Scope::Account => "Also lists your sessions and tokens",
+        },
+        last_four: token.last_four.clone(),
+        created: Moment::new(token.created_at, now),
+        expires: Moment::new(token.expires_at, now),
+        is_expired: token.expires_at <= now,
+        last_used: token.last_used_at.map(|used| Moment::new(used, now)),
+    }
+}
+
+/// The session that the request presents. Whoever has none is told so: a form may not be redirected to a provider.
+async fn signed_in(app: &App, request: &Request) -> Result<(Session, User), Error> {
+    let found = visitor::session(app, request.headers()).await?;
+    found.map(|(_, session, user)| (session, user)).ok_or_else(|| Fault::NotSignedIn.into())
+}
+
+/// Back to the page, which says what was done.
+fn done(app: &App, word: &str) -> Response {
+    see_other(&format!("{}?done={word}", app.paths.to(paths::ACCOUNT)))
+}
+
+/// The value of a form's field.
+fn field(body: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
