@@ -43,9 +43,9 @@ fn past(seconds: i64) -> String {
 fn distance(seconds: i64) -> String {
     let counted = |count: i64, unit: &str| if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") };
     match seconds {
-        ..MINUTE => "less than a minute".to_owned(),
-        ..HOUR => counted(seconds / MINUTE, "minute"),
-        ..DAY => counted(seconds / HOUR, "hour"),
+        _ if seconds < MINUTE => "less than a minute".to_owned(),
+        _ if seconds < HOUR => counted(seconds / MINUTE, "minute"),
+        _ if seconds < DAY => counted(seconds / HOUR, "hour"),
         _ => counted(seconds / DAY, "day"),
     }
 }

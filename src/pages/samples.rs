@@ -161,12 +161,12 @@ fn token(number: usize, name: &str) -> TokenRow {
     TokenRow {
         id: format!("{number:016x}"),
         name: name.to_owned(),
-        scope: if number % 2 == 0 { "Shows who you are" } else { "Also lists your sessions and tokens" },
+        scope: if number.is_multiple_of(2) { "Shows who you are" } else { "Also lists your sessions and tokens" },
         last_four: format!("{number:04}"),
         created: moment("12 days ago"),
         expires: moment("in 78 days"),
         is_expired: number == 3,
-        last_used: (number % 2 == 0).then(|| moment("3 hours ago")),
+        last_used: number.is_multiple_of(2).then(|| moment("3 hours ago")),
     }
 }
 

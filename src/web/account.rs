@@ -59,7 +59,7 @@ pub async fn end_sessions(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>
         "all" => {
             let ended = app.sessions.end_all(&user.id).await?;
             tracing::info!(user.id = %user.id, ended, "somebody ended their sessions");
-            return Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()));
+            Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()))
         }
         "others" => {
             let ended = app.sessions.end_others(&session).await?;
