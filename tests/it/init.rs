@@ -1,15 +1,18 @@
 //! `doorward init`: what it asks, what it leaves, and what it leaves alone.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use tempfile::TempDir;
 
 use crate::site::binary::{self, Ran};
 use crate::site::place::Place;
+use crate::site::program::PATIENCE;
 
 const CLIENT_ID: &str = "1234-init.apps.googleusercontent.com";
 
@@ -190,24 +193,53 @@ fn without_a_client_and_a_terminal_it_says_what_to_give() {
     assert_eq!(files(folder.path()), ["one.json", "two.json"]);
 }
 
-/// Runs `doorward init` at a terminal where somebody types `answers`. All that the terminal shows, and how it ended.
-fn at_a_terminal(folder: &Path, answers: &str) -> Ran {
+/// Runs `doorward init` at a terminal where somebody waits for each question before typing the answer. All that the
+/// terminal shows, and how it ended.
+fn at_a_terminal(folder: &Path, answers: &[(&str, &str)]) -> Ran {
     let doorward = format!("{} init", env!("CARGO_BIN_EXE_doorward"));
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &doorward, "/dev/null"]);
     command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("script(1), of Debian's bsdutils");
-    child.stdin.take().expect("it is piped").write_all(answers.as_bytes()).expect("somebody reads");
-    let ended = child.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").replace('\r', "");
-    Ran { code: ended.status.code().unwrap_or(-1), stdout: text(ended.stdout), stderr: text(ended.stderr) }
+    let (mut keys, mut screen) = (child.stdin.take().expect("it is piped"), child.stdout.take().expect("likewise"));
+    let (show, shown) = mpsc::channel();
+    thread::spawn(move || {
+        let mut part = [0; 1024];
+        while let Ok(length @ 1..) = screen.read(&mut part) {
+            if show.send(String::from_utf8_lossy(&part[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut all = String::new();
+    for (question, answer) in answers {
+        let before = all.len();
+        while !all[before..].contains(question) {
+            all += &shown.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {question:?} ({error}):\n{all}"));
+        }
+        keys.write_all(answer.as_bytes()).expect("somebody reads");
+    }
+    drop(keys);
+    while let Ok(part) = shown.recv_timeout(PATIENCE) {
+        all += &part;
+    }
+    let code = child.wait().expect("it ends").code().unwrap_or(-1);
+    Ran { code, stdout: all.replace('\r', ""), stderr: String::new() }
 }
 
 #[test]
 fn a_person_answers_three_questions() {
     let folder = folder();
-    let ran = at_a_terminal(folder.path(), &format!("{CLIENT_ID}\nGOCSPX-typed\n7\n2\nsqlite:people.db\n"));
+    let answers = [
+        ("the client id", &*format!("{CLIENT_ID}\n")),
+        ("client secret", "GOCSPX-typed\n"),
+        ("Where to remember", "7\n"),
+        ("Where to remember", "2\n"),
+        ("mysql://user", "sqlite:people.db\n"),
+    ];
+    let ran = at_a_terminal(folder.path(), &answers);
+    assert!(!ran.stdout.contains("typed"), "the secret is shown: {ran:#?}");
     assert_eq!(ran.code, 0, "{ran:#?}");
     for words in [
         "Web application",
@@ -229,7 +261,7 @@ fn a_person_answers_three_questions() {
 fn xampps_database_is_one_key_away() {
     let folder = folder();
     google_file(folder.path(), "client.json", &["http://localhost:3000/login/callback"]);
-    let ran = at_a_terminal(folder.path(), "1\nflask_login\n");
+    let ran = at_a_terminal(folder.path(), &[("Where to remember", "1\n"), ("Which database", "flask_login\n")]);
     assert_eq!(ran.code, 0, "{ran:#?}");
     let config = kept(folder.path(), "config.toml");
     for line in ["user = \"root\"", "password = \"\"", "name = \"flask_login\""] {
@@ -242,7 +274,7 @@ fn xampps_database_is_one_key_away() {
 fn who_leaves_in_the_middle_leaves_nothing() {
     let folder = folder();
     // Control-D, as a terminal sends it.
-    let ran = at_a_terminal(folder.path(), &format!("{CLIENT_ID}\n\u{4}"));
+    let ran = at_a_terminal(folder.path(), &[("the client id", &format!("{CLIENT_ID}\n")), ("client secret", "\u{4}")]);
     assert!(ran.code == 1 && ran.stdout.contains("nothing was written"), "{ran:#?}");
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }

@@ -120,7 +120,7 @@ fn client(args: &Args, folder: &Path, redirect_uri: &str, questions: &mut Questi
     talk(&format!("of the type \"Web application\", with the redirect URI {redirect_uri}"));
     let answer = questions.ask("The file that the console downloads, or the client id", None)?;
     if !answer.ends_with(".json") && !Path::new(&answer).is_file() {
-        let secret = questions.ask("The client secret", None)?;
+        let secret = questions.ask_secret("The client secret (it is not shown)")?;
         return Ok(Client::Typed { id: answer, secret });
     }
     google_file(Path::new(&answer))
@@ -175,7 +175,8 @@ fn write<T>(
         io::ErrorKind::AlreadyExists => is_there(path),
         _ => failed(error.error),
     })?;
-    talk(&format!("wrote {}, which only you may read", path.display()));
+    let who = if cfg!(unix) { ", which only you may read" } else { "" };
+    talk(&format!("wrote {}{who}", path.display()));
     Ok(seen)
 }
 

@@ -41,6 +41,16 @@ impl Questions {
         }
     }
 
+    /// Asks for something that nobody who looks on should see: what is typed is not shown.
+    pub fn ask_secret(&mut self, question: &str) -> Result<String, Failure> {
+        let unseen = Unseen::begin();
+        let answer = self.ask(question, None);
+        drop(unseen);
+        // The end of the line was not shown either.
+        talk("");
+        answer
+    }
+
     /// Lets somebody choose one of `choices`, counted from 1. `default` where nobody is there.
     pub fn choose(&mut self, question: &str, choices: &[&str], default: usize) -> Result<usize, Failure> {
         if !self.somebody {
@@ -56,5 +66,44 @@ impl Questions {
                 _ => talk(&format!("answer with a number from 1 to {}", choices.len())),
             }
         }
+    }
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+#[cfg(unix)]
+struct Unseen(Option<rustix::termios::Termios>);
+
+#[cfg(unix)]
+impl Unseen {
+    /// From now on. A terminal that cannot be told shows it, as it would have without us.
+    fn begin() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut modes) = before.clone() {
+            modes.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+        }
+        Self(before)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// Elsewhere it is shown.
+#[cfg(not(unix))]
+struct Unseen;
+
+#[cfg(not(unix))]
+impl Unseen {
+    fn begin() -> Self {
+        Self
     }
 }
