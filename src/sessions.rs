@@ -88,6 +88,11 @@ impl Sessions {
         });
     }
 
+    /// How long ago `session` was opened.
+    pub fn age(&self, session: &Session) -> Duration {
+        self.clock.now().since(session.created_at)
+    }
+
     /// Ends the session. Whether there was one.
     pub async fn end(&self, handle: &Plain) -> Result<bool> {
         self.store.end_session(&handle.hashed()).await

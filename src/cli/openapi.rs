@@ -14,7 +14,7 @@ pub struct Args {}
 /// Runs `doorward openapi`.
 pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
     let config = context.config()?;
-    let cookies = Cookies::new(&config.public_url, None);
+    let cookies = Cookies::new(&config.public_url, None).shared_with(config.sessions.cookie_domain.as_deref());
     let document = api::document(&cookies, &config.public_url.join(paths::API));
     print(&format!("{document:#}\n"))
 }

@@ -154,7 +154,7 @@ fn read(reader: &mut Reader) -> Config {
     Config {
         provider: provider::read(reader, &public_url),
         database: Database::read(reader),
-        sessions: Sessions::read(reader),
+        sessions: Sessions::read(reader, &public_url),
         apps: Apps::read(reader, &public_url),
         access: Access::read(reader),
         gate: Gate::read(reader, &groups),

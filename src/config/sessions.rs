@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::config::problem::Wrong;
+use url::Host;
+
+use crate::config::access::domain;
+use crate::config::problem::{Wrong, quoted};
+use crate::config::public_url::PublicUrl;
 use crate::config::reader::Reader;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,11 +20,13 @@ pub struct Sessions {
     pub lifetime: Duration,
     /// Whether it outlives the closing of the browser.
     pub persistent: bool,
+    /// The domain whose hosts all get the session's cookie; `None`: the host of `public_url` alone.
+    pub cookie_domain: Option<String>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: 7 * DAY, lifetime: 30 * DAY, persistent: true }
+        Self { idle: 7 * DAY, lifetime: 30 * DAY, persistent: true, cookie_domain: None }
     }
 }
 
@@ -32,7 +38,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Sessions {
     /// Takes the section from what was said.
-    pub fn read(reader: &mut Reader) -> Self {
+    pub fn read(reader: &mut Reader, public_url: &PublicUrl) -> Self {
         let mut sessions = Self::default();
         let is_whole = ["sessions.idle", "sessions.lifetime"].map(|key| {
             let said = reader.is_said(key);
@@ -57,6 +63,32 @@ impl Sessions {
             reader.refuse(key, Wrong::new(what, "make sessions.lifetime at least as long as sessions.idle"));
         }
         sessions.persistent = reader.flag("sessions.persistent").unwrap_or(sessions.persistent);
+        sessions.cookie_domain = reader.parse("sessions.cookie_domain", |text| cookie_domain(text, public_url));
         sessions
     }
+}
+
+/// A domain that the host of `public_url` lies in and that belongs to one owner.
+fn cookie_domain(text: &str, public_url: &PublicUrl) -> Result<String, Wrong> {
+    let wrong = |what: &str, remedy: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), remedy));
+    let Ok(domain) = domain(text.strip_prefix('.').unwrap_or(text)) else {
+        return wrong("is not a domain", "write example.com to share the session with app.example.com and the like");
+    };
+    if !public_url.is_https() {
+        let remedy =
+            "write https:// in public_url, or take the line out; on one machine all ports share cookies anyway";
+        return wrong("would share the session over plain http", remedy);
+    }
+    let Some(Host::Domain(host)) = public_url.as_url().host() else {
+        return wrong("cannot be the domain of an address", "give public_url a name, or take the line out");
+    };
+    let is_above = host.strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if !is_above {
+        return wrong("is not a domain that the host of public_url lies in", "browsers would not keep the cookie");
+    }
+    if psl::suffix_str(&domain) == Some(domain.as_str()) {
+        let remedy = "write a domain of your own; browsers would not keep the cookie";
+        return wrong("belongs to many owners (publicsuffix.org)", remedy);
+    }
+    Ok(domain)
 }

@@ -67,6 +67,11 @@ impl ReturnTo {
         &self.0
     }
 
+    /// The origin that it leads to, for a log; empty where that is ours.
+    pub fn origin(&self) -> String {
+        Url::parse(&self.0).map(|address| address.origin().ascii_serialization()).unwrap_or_default()
+    }
+
     /// Whether it leads to another origin than ours.
     pub fn is_elsewhere(&self) -> bool {
         !self.0.starts_with('/')

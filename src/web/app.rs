@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use url::form_urlencoded;
+
 use crate::access::Access;
 use crate::assertion::Assertions;
 use crate::clock::Clock;
@@ -113,7 +115,8 @@ impl App {
         };
         Ok(Self {
             paths: Paths::new(&config.public_url),
-            cookies: Cookies::new(&config.public_url, config.sessions.persistent.then_some(config.sessions.lifetime)),
+            cookies: Cookies::new(&config.public_url, config.sessions.persistent.then_some(config.sessions.lifetime))
+                .shared_with(config.sessions.cookie_domain.as_deref()),
             pages: Pages::new(&config.pages, config.public_url.path()),
             login,
             provider: config.provider.as_ref().map_or_else(nobody, label),
@@ -138,6 +141,13 @@ impl App {
             clock,
             random,
         })
+    }
+
+    /// Where `query` asks to be sent to (`rd`), if that is an address that may be returned to.
+    pub fn return_to(&self, query: Option<&str>) -> Option<ReturnTo> {
+        let mut parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let (_, address) = parameters.find(|(name, _)| name == "rd")?;
+        ReturnTo::parse(&address, &self.return_rules)
     }
 
     /// The pages and addresses that a page in answer to `visit` is made of.

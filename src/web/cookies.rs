@@ -36,6 +36,8 @@ pub struct Cookies {
     session: String,
     pending_prefix: String,
     is_https: bool,
+    /// The domain whose hosts all get the session's cookie.
+    domain: Option<String>,
     /// `None`: the session's cookie ends with the browser.
     max_age: Option<Duration>,
 }
@@ -46,7 +48,16 @@ impl Cookies {
     pub fn new(public_url: &PublicUrl, max_age: Option<Duration>) -> Self {
         let is_https = public_url.is_https();
         let session = if is_https { "__Host-doorward".to_owned() } else { format!("doorward_{}", public_url.port()) };
-        Self { pending_prefix: format!("{session}-login-"), session, is_https, max_age }
+        Self { pending_prefix: format!("{session}-login-"), session, is_https, domain: None, max_age }
+    }
+
+    /// The same with a session's cookie that every host of `domain` gets: `__Secure-doorward`, since `__Host-` binds to
+    /// one host. Pending logins stay with ours alone. `None` changes nothing.
+    pub fn shared_with(self, domain: Option<&str>) -> Self {
+        match domain {
+            Some(domain) => Self { session: "__Secure-doorward".to_owned(), domain: Some(domain.to_owned()), ..self },
+            None => self,
+        }
     }
 
     /// The name of the session's cookie.
@@ -89,30 +100,31 @@ impl Cookies {
 
     /// Sets the session's cookie.
     pub fn set_session(&self, session: &Plain) -> HeaderValue {
-        self.set(&self.session, session.reveal(), self.max_age)
+        self.set(&self.session, session.reveal(), self.domain.as_deref(), self.max_age)
     }
 
     /// Takes the session's cookie away.
     pub fn end_session(&self) -> HeaderValue {
-        self.set(&self.session, "", Some(Duration::ZERO))
+        self.set(&self.session, "", self.domain.as_deref(), Some(Duration::ZERO))
     }
 
     /// Sets the cookie of a pending login.
     pub fn set_pending(&self, pending: &SealedPendingLogin) -> HeaderValue {
         let name = format!("{}{}", self.pending_prefix, pending.label);
-        self.set(&name, &pending.value, Some(PENDING_MAX_AGE))
+        self.set(&name, &pending.value, None, Some(PENDING_MAX_AGE))
     }
 
     /// Takes the cookie of a pending login away.
     pub fn end_pending(&self, label: &str) -> HeaderValue {
-        self.set(&format!("{}{label}", self.pending_prefix), "", Some(Duration::ZERO))
+        self.set(&format!("{}{label}", self.pending_prefix), "", None, Some(Duration::ZERO))
     }
 
-    fn set(&self, name: &str, value: &str, max_age: Option<Duration>) -> HeaderValue {
+    fn set(&self, name: &str, value: &str, domain: Option<&str>, max_age: Option<Duration>) -> HeaderValue {
         let secure = if self.is_https { "; Secure" } else { "" };
         let max_age = max_age.map(|age| format!("; Max-Age={}", age.as_secs())).unwrap_or_default();
         // Lax, not Strict: the first request after a sign-in comes on a redirect from the provider's site.
-        let cookie = format!("{name}={value}; Path=/{secure}; HttpOnly; SameSite=Lax{max_age}");
+        let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        let cookie = format!("{name}={value}; Path=/{domain}{secure}; HttpOnly; SameSite=Lax{max_age}");
         HeaderValue::try_from(cookie).expect("names and values of ours are ASCII without control characters")
     }
 }

@@ -6,6 +6,7 @@
 use http::{HeaderValue, StatusCode};
 use tracing::Level;
 
+use crate::login::return_to::ReturnTo;
 use crate::login::{Failed, LoginError};
 use crate::pages::PageError;
 use crate::store::{Refusal, StoreError};
@@ -56,6 +57,9 @@ pub enum Fault {
     /// Something behind the gate that is for nobody, whoever asks.
     #[error("nobody may pass")]
     Closed,
+    /// Somebody who signed in a moment ago was sent back to sign in by an app: their cookie does not arrive there.
+    #[error("a sign-in leads in circles")]
+    Circle(ReturnTo),
     /// Two credentials, or parameters that are there twice.
     #[error("the request contradicts itself")]
     Ambiguous,
@@ -141,6 +145,7 @@ impl Fault {
                 StatusCode::FORBIDDEN
             }
             Self::NotThroughTheGate(_) | Self::Closed => StatusCode::FORBIDDEN,
+            Self::Circle(_) => StatusCode::CONFLICT,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
             Self::TooManyTokens => StatusCode::CONFLICT,
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -175,6 +180,7 @@ impl Fault {
             Self::WrongKind => "wrong_content_type",
             Self::NotThroughTheGate(_) => "not_allowed",
             Self::Closed => "closed",
+            Self::Circle(_) => "sign_in_circle",
             Self::Ambiguous => "invalid_request",
             Self::ForeignOrigin => "foreign_origin",
             Self::BodyTooLarge => "body_too_large",
@@ -233,18 +239,7 @@ impl Fault {
                 "Use the button to start.",
                 ("Sign in", paths.to(LOGIN)),
             ),
-            Self::NotThroughTheGate(_) => told(
-                "You may not see this",
-                "You are signed in, but this page is not open to your account.",
-                "Use another account, or ask whoever runs the site.",
-                ("Use another account", paths.other_account(None)),
-            ),
-            Self::Closed => told(
-                "This page is not open to anybody",
-                "Whoever runs this site has not opened this address.",
-                "Check the address, or ask whoever runs the site.",
-                home(),
-            ),
+            Self::NotThroughTheGate(_) | Self::Closed | Self::Circle(_) => shut_gate(self, paths),
             Self::Ambiguous => told(
                 "This request contradicts itself",
                 "It holds something twice that may be there only once.",
@@ -342,6 +337,33 @@ fn too_little(fault: &Fault, paths: &Paths) -> Told {
             "Your sign-in lies more than ten minutes back, and this must not be done from a browser that was left open.",
             "Sign in again; you come back to your account.",
             ("Sign in again", paths.fresh_sign_in(ACCOUNT)),
+        ),
+    }
+}
+
+/// What is told to somebody whom an app behind the gate does not let in, or does not see.
+fn shut_gate(fault: &Fault, paths: &Paths) -> Told {
+    let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
+    match fault {
+        Fault::NotThroughTheGate(_) => told(
+            "You may not see this",
+            "You are signed in, but this page is not open to your account.",
+            "Use another account, or ask whoever runs the site.",
+            ("Use another account", paths.other_account(None)),
+        ),
+        Fault::Circle(return_to) => told(
+            "You are signed in, but the app does not see it",
+            "The page you came from asks you to sign in although you just did: your browser does not bring it this \
+             site's cookie.",
+            "If your browser blocks cookies, allow them for this site. If not, whoever runs the site finds in its log \
+             what is set up wrong.",
+            ("Sign in again", paths.other_account(Some(return_to))),
+        ),
+        _ => told(
+            "This page is not open to anybody",
+            "Whoever runs this site has not opened this address.",
+            "Check the address, or ask whoever runs the site.",
+            ("Go to the start page", paths.to(HOME)),
         ),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use poem::web::Data;
@@ -17,6 +18,9 @@ use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::{navigation, visitor};
 use crate::web::visit::Visit;
+
+/// Whoever is sent to sign in again so soon after a sign-in goes in circles.
+const CIRCLE: Duration = Duration::from_secs(30);
 
 /// What a HEAD gets at a door whose GET does something: that the door is there.
 #[handler]
@@ -34,7 +38,10 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
         return Err(Fault::NotANavigation.into());
     }
     let query = request.uri().query().unwrap_or_default();
-    let return_to = parameter(query, "rd").and_then(|rd| ReturnTo::parse(&rd, &app.return_rules));
+    let return_to = app.return_to(request.uri().query());
+    if let Some(fault) = circle(&app, headers, query, return_to.as_ref()).await {
+        return Err(fault.into());
+    }
     let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
     if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !login.shows_chooser() {
         // No link on another site signs anybody in silently.
@@ -55,6 +62,24 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     let response =
         overflow.iter().fold(response, |response, old| with_cookie(response, app.cookies.end_pending(&old.label)));
     Ok(with_cookie(response, app.cookies.set_pending(&begun.pending)))
+}
+
+/// Whoever signed in a moment ago and is sent here again by an app does not arrive there with the cookie: to sign in once
+/// more would lead in circles. Whoever chooses an account wants to sign in, wherever they come from.
+async fn circle(app: &App, headers: &HeaderMap, query: &str, return_to: Option<&ReturnTo>) -> Option<Fault> {
+    let return_to = return_to.filter(|address| address.is_elsewhere() && parameter(query, "prompt").is_none())?;
+    let (_, session, _) = visitor::session(app, headers).await.ok()??;
+    if app.sessions.age(&session) >= CIRCLE {
+        return None;
+    }
+    let app_origin = return_to.origin();
+    tracing::warn!(
+        app = app_origin,
+        "somebody who has just signed in is sent here to sign in by an app: the session's cookie does not arrive there. \
+         Its host must lie in sessions.cookie_domain, it must be reached over https where public_url is, and its proxy \
+         must pass the cookie on to /gate"
+    );
+    Some(Fault::Circle(return_to.clone()))
 }
 
 /// The provider sends the browser back here.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem::{Request, Response, handler};
 
+use crate::login::return_to::ReturnTo;
 use crate::pages::{ContinuePage, LogoutPage};
 use crate::web::answer::{page, see_other, with_cookie};
 use crate::web::app::App;
@@ -16,14 +17,16 @@ use crate::web::paths;
 #[handler]
 pub async fn log_out(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
     end(request, &app).await?;
-    let response = if app.after_logout.starts_with('/') {
-        see_other(&app.after_logout)
+    let return_to = app.return_to(request.uri().query());
+    let target = return_to.as_ref().map_or(app.after_logout.as_str(), ReturnTo::as_str);
+    let response = if target.starts_with('/') {
+        see_other(target)
     } else {
         // A form of ours may not be redirected off the site (`form-action`), a link may lead there.
         page(app.pages.cont(&ContinuePage {
             heading: "You are logged out",
             what: "You are logged out of this site. You may still be signed in at the sign-in provider.",
-            way_on: ("Continue", &app.after_logout),
+            way_on: ("Continue", target),
         })?)
     };
     Ok(with_cookie(response, app.cookies.end_session()))
@@ -33,19 +36,21 @@ pub async fn log_out(request: &Request, app: Data<&Arc<App>>) -> Result<Response
 /// lead here too.
 #[handler]
 pub async fn ask(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let return_to = app.return_to(request.uri().query());
+    let home = app.paths.to(paths::HOME);
+    let signed_out = || Ok(see_other(return_to.as_ref().map_or(home.as_str(), ReturnTo::as_str)));
     if app.cookies.sessions(request.headers()).is_empty() {
-        return Ok(see_other(&app.paths.to(paths::HOME)));
+        return signed_out();
     }
     if navigation::is_deliberate(request.headers()) {
         end(request, &app).await?;
-        return Ok(with_cookie(see_other(&app.after_logout), app.cookies.end_session()));
+        let target = return_to.as_ref().map_or(app.after_logout.as_str(), ReturnTo::as_str);
+        return Ok(with_cookie(see_other(target), app.cookies.end_session()));
     }
-    let Some((_, _, user)) = visitor::session(&app, request.headers()).await? else {
-        return Ok(see_other(&app.paths.to(paths::HOME)));
-    };
+    let Some((_, _, user)) = visitor::session(&app, request.headers()).await? else { return signed_out() };
     Ok(page(app.pages.logout(&LogoutPage {
-        logout_url: &app.paths.to(paths::LOGOUT),
-        home_url: &app.paths.to(paths::HOME),
+        logout_url: &app.paths.logout(return_to.as_ref()),
+        home_url: &home,
         email: &user.identity.email,
     })?))
 }

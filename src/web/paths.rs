@@ -186,10 +186,7 @@ impl Paths {
 
     /// Where a sign-in starts that ends at `return_to`.
     pub fn login(&self, return_to: Option<&ReturnTo>) -> String {
-        match return_to {
-            Some(address) => format!("{}?rd={}", self.to(LOGIN), utf8_percent_encode(address.as_str(), PLAIN)),
-            None => self.to(LOGIN),
-        }
+        self.returning(LOGIN, return_to)
     }
 
     /// Where a sign-in starts that ends at `door`.
@@ -207,5 +204,17 @@ impl Paths {
         let login = self.login(return_to);
         let separator = if login.contains('?') { '&' } else { '?' };
         format!("{login}{separator}prompt=select_account")
+    }
+
+    /// Where a log-out is sent that ends at `return_to`.
+    pub fn logout(&self, return_to: Option<&ReturnTo>) -> String {
+        self.returning(LOGOUT, return_to)
+    }
+
+    fn returning(&self, door: &str, return_to: Option<&ReturnTo>) -> String {
+        match return_to {
+            Some(address) => format!("{}?rd={}", self.to(door), utf8_percent_encode(address.as_str(), PLAIN)),
+            None => self.to(door),
+        }
     }
 }

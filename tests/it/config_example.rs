@@ -114,7 +114,7 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
     let example = example();
     let set: Vec<_> = example.lines().skip(1).take(6).collect();
     let alternatives: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(alternatives.len(), 14, "{alternatives:?}");
+    assert_eq!(alternatives.len(), 15, "{alternatives:?}");
     for alternative in alternatives {
         let replaced: &[&str] = match alternative.split(" = ").next().expect("a key") {
             "providers.google.client_secret_file" => &["client_secret"],
@@ -126,6 +126,7 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
         let kept = set.iter().filter(|line| !replaced.iter().any(|word| line.contains(word)));
         let together = match alternative.split(" = ").next().expect("a key") {
             "server.cert" => "server.key = \"privkey.pem\"\npublic_url = \"https://localhost:3000\"",
+            "sessions.cookie_domain" => "public_url = \"https://auth.example.com\"",
             "server.key" => "server.cert = \"fullchain.pem\"\npublic_url = \"https://localhost:3000\"",
             _ => "",
         };

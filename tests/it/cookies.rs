@@ -59,6 +59,25 @@ fn a_session_is_set_for_this_host_alone_and_over_tls_where_there_is_tls() {
 }
 
 #[test]
+fn a_shared_session_goes_to_every_host_of_the_domain_and_a_pending_login_does_not() {
+    let shared = cookies("https://auth.example.com").shared_with(Some("example.com"));
+    let handle = handle();
+    let value = handle.reveal();
+    assert_eq!(
+        text(&shared.set_session(&handle)),
+        format!("__Secure-doorward={value}; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax; Max-Age=3600")
+    );
+    assert_eq!(
+        text(&shared.end_session()),
+        "__Secure-doorward=; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
+    );
+    assert_eq!(found(&shared, format!("__Secure-doorward={value}").as_bytes()), [value]);
+    assert_eq!(found(&shared, format!("__Host-doorward={value}").as_bytes()), [""; 0]);
+    let pending = text(&shared.set_pending(&pending("abcdefg234", 3))).to_owned();
+    assert!(pending.starts_with("__Host-doorward-login-abcdefg234=") && !pending.contains("Domain"), "{pending}");
+}
+
+#[test]
 fn a_pending_login_is_kept_for_ten_minutes_under_its_label() {
     let pending = pending("abcdefg234", 3);
     assert_eq!(

@@ -357,3 +357,49 @@ async fn a_token_alone_is_no_session_in_the_assertion() {
 fn without_a_word_about_the_gate_there_are_no_rules() {
     assert!(Config::default().gate.rules.is_empty());
 }
+
+/// An app that does not get the cookie sends people to sign in for ever.
+#[tokio::test]
+async fn a_sign_in_that_leads_in_circles_is_explained() {
+    let site = Site::start_with(|config| {
+        config.apps.origins = vec!["http://app.example.localhost".parse().expect("an origin")];
+    })
+    .await;
+    let ada = site.sign_in("ada").await;
+    let there = "/login?rd=http%3A//app.example.localhost/deep";
+    let page = ada.visit(there).await;
+    assert_eq!((page.status, page.is_redirect()), (409, false), "{page:#?}");
+    assert!(page.body.contains("does not see it"), "{}", page.body);
+    let again = "href=\"/login?rd=http%3A//app.example.localhost/deep&#x26;prompt=select_account\"";
+    assert!(page.body.replace("&amp;", "&#x26;").contains(again), "{}", page.body);
+    // The way on is a sign-in all the same, and so is one that nobody sent anybody to.
+    let on = ada.visit("/login?rd=http%3A//app.example.localhost/deep&prompt=select_account").await;
+    assert_eq!(on.status, 303);
+    assert_eq!(ada.visit("/login?rd=/report").await.status, 303);
+    site.clock.advance(std::time::Duration::from_secs(30));
+    assert_eq!(ada.visit(there).await.status, 303, "whoever comes back later may sign in again");
+}
+
+#[tokio::test]
+async fn a_log_out_returns_to_the_app_that_asked_for_it() {
+    let site = Site::start_with(|config| {
+        config.apps.origins = vec!["http://app.example.localhost".parse().expect("an origin")];
+    })
+    .await;
+    let there = "/logout?rd=http%3A//app.example.localhost/bye";
+    // An app is another site: it can ask, and only the person can answer.
+    let ada = site.sign_in("ada").await;
+    let question = ada.ask(Method::GET, there, crate::site::visitors::CROSS_SITE).await;
+    assert_eq!(question.status, 200);
+    assert!(question.body.contains("action=\"/logout?rd=http%3A//app.example.localhost/bye\""), "{}", question.body);
+    let done = ada.post(there).await;
+    // A form may not be redirected off the site: the page holds a link.
+    assert_eq!(done.status, 200);
+    assert!(done.body.contains("href=\"http://app.example.localhost/bye\""), "{}", done.body);
+    assert_eq!(ada.get("/api/me").await.status, 401);
+    assert_eq!(ada.visit(there).await.location().as_str(), "http://app.example.localhost/bye", "signed out already");
+    let bob = site.sign_in("bob").await;
+    assert_eq!(bob.visit(there).await.location().as_str(), "http://app.example.localhost/bye");
+    let eve = site.sign_in("eve").await;
+    assert_eq!(eve.post("/logout?rd=https%3A//evil.example/").await.header("location"), "/");
+}

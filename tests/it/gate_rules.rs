@@ -262,3 +262,35 @@ fn a_rule_that_cannot_be_meant_is_refused_with_its_number() {
     let several = rule("path = \"x\"\nallow = \"all\"").expect_err("it was taken");
     assert_eq!(several.lines().count(), 4, "all that is wrong at once: {several}");
 }
+
+#[test]
+fn a_session_is_shared_only_with_a_domain_of_ones_own() {
+    let with = |public_url: &str, domain: &str| {
+        load(&format!("public_url = \"{public_url}\"\nsessions.cookie_domain = \"{domain}\"\n"))
+    };
+    for (public_url, domain) in [
+        ("https://auth.example.com", "example.com"),
+        ("https://auth.example.com", ".Example.com"),
+        ("https://auth.example.com/x", "auth.example.com"),
+        ("https://auth.corp.test", "corp.test"),
+        ("https://auth.ada.github.io", "ada.github.io"),
+    ] {
+        let taken = with(public_url, domain).map(|config| config.sessions.cookie_domain);
+        assert_eq!(taken, Ok(Some(domain.trim_start_matches('.').to_lowercase())));
+    }
+    for (public_url, domain, said) in [
+        ("https://auth.example.com", "example.org", "is not a domain that the host of public_url lies in"),
+        ("https://auth.example.com", "ample.com", "is not a domain that the host of public_url lies in"),
+        ("https://auth.example.com", "x.auth.example.com", "is not a domain that the host of public_url lies in"),
+        ("https://auth.example.com", "com", "belongs to many owners"),
+        ("https://auth.example.co.uk", "co.uk", "belongs to many owners"),
+        ("https://ada.github.io", "github.io", "belongs to many owners"),
+        ("https://auth.corp.test", "test", "belongs to many owners"),
+        ("https://192.0.2.7", "192.0.2.7", "cannot be the domain of an address"),
+        ("http://auth.localhost:3000", "localhost", "plain http"),
+        ("https://auth.example.com", "https://example.com", "is not a domain"),
+    ] {
+        let problems = with(public_url, domain).err().unwrap_or_else(|| panic!("{domain} was taken for {public_url}"));
+        assert!(problems.contains(said), "{domain} for {public_url}: {problems}");
+    }
+}
