@@ -128,6 +128,7 @@ impl Look {
         templates.set_formatter(escape);
         // The name decides elsewhere whether a template is escaped; here there is nothing to forget.
         templates.set_auto_escape_callback(|_| AutoEscape::Html);
+        templates.add_filter("pieces", pieces);
         for (name, source) in &sources {
             templates.add_template_owned(name.clone(), source.clone())?;
         }
@@ -158,6 +159,11 @@ impl Look {
     pub fn asset(&self, name: &str) -> Option<Asset> {
         self.files.iter().find_map(|file| file.file(name))
     }
+}
+
+/// `text` after each `_`, `.` and `/`, where a name or an address may go on in the next line: `last_`, `login_`, `at`.
+fn pieces(text: String) -> Vec<String> {
+    text.split_inclusive(['_', '.', '/']).map(str::to_owned).collect()
 }
 
 fn restore(sources: &mut BTreeMap<String, String>, name: &str, good: &BTreeMap<String, String>) {

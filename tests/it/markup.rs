@@ -2,7 +2,7 @@
 //! once, every ampersand begins a reference.
 
 /// Elements without an end tag (HTML, 13.1.2).
-const VOID: &[&str] = &["meta", "link", "img", "br", "input", "hr"];
+const VOID: &[&str] = &["meta", "link", "img", "br", "wbr", "input", "hr"];
 
 /// A start tag.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ Every page and every state of it. Each line stands for four pictures: `light-360
 
 takes them all with Chromium, each as `DIR/ROOM/NAME-SCHEME-WIDTH.png`, and writes this list anew. `plain` is our own
 look, `own` an owner's (`[pages] title`, `logo`, `accent`, `custom.css`), `right-to-left` a layout with `dir=\"rtl\"`,
-`demo` a running `doorward demo`.
+`errors` what is said of everything that can go wrong, `demo` a running `doorward demo`.
 ";
 
 /// Where the pictures go. `None`: none are taken now.
@@ -56,8 +56,9 @@ fn list() -> String {
     list
 }
 
-#[test]
-fn the_list_of_pictures_names_every_sample_of_the_pages() {
+// The store that the pages of errors are made with wants a runtime.
+#[tokio::test]
+async fn the_list_of_pictures_names_every_sample_of_the_pages() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots.md");
     let list = list();
     if folder().is_some() {

@@ -1,5 +1,5 @@
 //! Every sample of every page on a free loopback port, under the policy that the pages are really served with: in our
-//! look, in an owner's, and from right to left.
+//! look, in an owner's, and from right to left; and all that a person is told of errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,6 +18,8 @@ use poem::{Request, Response, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::site::faults;
 
 /// A picture that comes, in place of the samples' own, which lies out there.
 const PICTURE: &[u8] = include_bytes!("../../../assets/demo/ada.svg");
@@ -133,7 +135,12 @@ fn rooms(owner: &Path) -> BTreeMap<&'static str, Room> {
     let turned = Room::new("right-to-left", &from_right_to_left(&owner.join("turned")), |sample| {
         with(sample, &["profile-right-to-left", "error-right-to-left", "denied-right-to-left", "login-notice"])
     });
-    [plain, own, turned].into_iter().map(|room| (room.name, room)).collect()
+    let pages = Pages::new(&config::Pages::default(), "/errors");
+    let told = faults::told_by(&pages, owner);
+    let names = told.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let html = told.into_iter().map(|(name, html)| (name.to_owned(), html)).collect();
+    let errors = Room { name: "errors", pages, html, names };
+    [plain, own, turned, errors].into_iter().map(|room| (room.name, room)).collect()
 }
 
 /// A name, a logo, a colour and a style sheet.

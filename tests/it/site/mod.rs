@@ -7,6 +7,7 @@ pub mod databases;
 pub mod demo;
 pub mod desk;
 pub mod empty_root;
+pub mod faults;
 pub mod gallery;
 pub mod independent;
 pub mod instance;

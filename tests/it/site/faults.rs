@@ -1,0 +1,93 @@
+//! Everything that a person can be told when something went wrong, in the words that are really shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use doorward::clock::{ManualClock, Timestamp};
+use doorward::config::Config;
+use doorward::config::database::{Database, Place};
+use doorward::config::public_url::PublicUrl;
+use doorward::login::return_to::{ReturnRules, ReturnTo};
+use doorward::login::{Failed, LoginError};
+use doorward::names::Names;
+use doorward::pages::{DeniedPage, ErrorPage, Html, Pages};
+use doorward::random::OsRandom;
+use doorward::store::{self, Refusal, StoreError};
+use doorward::web::app::App;
+use doorward::web::error::{Fault, Told};
+
+use crate::site::provider::NOW;
+
+const EMAIL: &str = "ada@example.com";
+
+/// Every fault, under a name for its picture.
+fn faults() -> Vec<(&'static str, Fault)> {
+    let text = || "said for the log".to_owned();
+    let mut faults = vec![
+        ("not-found", Fault::NotFound),
+        ("method-not-allowed", Fault::MethodNotAllowed("GET, HEAD")),
+        ("not-signed-in", Fault::NotSignedIn),
+        ("not-a-navigation", Fault::NotANavigation),
+        ("ambiguous", Fault::Ambiguous),
+        ("foreign-origin", Fault::ForeignOrigin),
+        ("body-too-large", Fault::BodyTooLarge),
+        ("no-provider", Fault::NoProvider),
+        ("store-unavailable", Fault::Store(StoreError::Unavailable(text()))),
+        ("store-schema", Fault::Store(StoreError::Schema(text()))),
+        ("logout-owed", Fault::LogoutOwed),
+        ("defect", Fault::Defect),
+    ];
+    let refused = |refusal| LoginError::Refused { email: EMAIL.to_owned(), refusal };
+    let (table, key) = ("users".to_owned(), "email".to_owned());
+    let logins = [
+        ("login-no-pending", LoginError::NoPendingLogin),
+        ("login-bad-id-token", LoginError::BadIdToken(text())),
+        ("login-declined", LoginError::Declined),
+        ("login-provider-error", LoginError::ProviderError(text())),
+        ("login-provider-unavailable", LoginError::ProviderUnavailable(text())),
+        ("login-clock-skew", LoginError::ClockSkew(text())),
+        ("login-email-unverified", LoginError::EmailUnverified(None)),
+        ("login-email-malformed", LoginError::EmailMalformed),
+        ("login-not-allowed", LoginError::NotAllowed { email: EMAIL.to_owned(), reason: "email_domain" }),
+        ("login-blocked", refused(Refusal::Blocked)),
+        ("login-claimed", refused(Refusal::Claimed)),
+        ("login-id-too-long", refused(Refusal::IdTooLong { table: table.clone(), width: 11, length: 21 })),
+        ("login-unique-key", refused(Refusal::UniqueKey { table, key })),
+        ("login-store", LoginError::Store(StoreError::Unavailable(text()))),
+    ];
+    let site = PublicUrl::parse("http://localhost:3000").expect("an address");
+    let rules = ReturnRules::new(&site, &Config::default().apps);
+    faults.extend(logins.map(|(name, error)| {
+        // An address that is longer than any page is wide.
+        let return_to = ReturnTo::parse(&format!("/{}", "long/".repeat(300)), &rules);
+        assert!(return_to.is_some(), "no sign-in returns there");
+        (name, Fault::Login(Box::new(Failed { error, return_to, spent: None })))
+    }));
+    faults
+}
+
+/// The page of each, made by `pages`.
+pub fn told_by(pages: &Pages, folder: &Path) -> Vec<(&'static str, Html)> {
+    let database = Database { place: Place::Sqlite(folder.join("unused.db")), ..Database::default() };
+    let config = Config { database, ..Config::default() };
+    let (clock, names) = (Arc::new(ManualClock::at(Timestamp::from_unix(NOW))), Names::from_system());
+    let store = store::open(&config.database, names.clone(), Arc::clone(&clock) as _);
+    let app = App::new(&config, store, clock, Arc::new(OsRandom), names).expect("nothing is reached yet");
+    let request_id = "01JD8Q6T9M4W3ZK7";
+    let page = |fault: &Fault| {
+        let Told { heading, what, advice, way_on } = fault.told(&app);
+        match fault {
+            Fault::Login(failed)
+                if matches!(failed.error, LoginError::NotAllowed { .. } | LoginError::Refused { .. }) =>
+            {
+                let denied = DeniedPage { email: EMAIL, sentence: what, other_account_url: &way_on.1, request_id };
+                pages.denied(&denied).expect("a page")
+            }
+            _ => {
+                let error = ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id };
+                pages.error(&error).expect("a page")
+            }
+        }
+    };
+    faults().iter().map(|(name, fault)| (*name, page(fault))).collect()
+}
