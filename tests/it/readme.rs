@@ -93,6 +93,24 @@ fn the_configuration_for_a_program_beside_it_is_what_init_writes() {
 }
 
 #[test]
+fn the_look_in_the_readme_is_fine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let look = blocks("toml").into_iter().find(|block| block[0] == "[pages]").expect("the README shows a look");
+    fs::write(folder.path().join("logo.svg"), "<svg xmlns=\"http://www.w3.org/2000/svg\"/>").expect("a logo");
+    let exported = binary::run(binary::command(folder.path()).args(["pages", "export", "pages"]));
+    assert_eq!(exported.code, 0, "{exported:#?}");
+    let more = ["dir = \"pages\"", "reload = true"];
+    assert!(more.iter().all(|line| readme().contains(&format!("`{line}`"))), "the README names both lines");
+    let config = format!("{}\n{}\n{}\n", binary::PROVIDER_AWAY, look.join("\n"), more.join("\n"));
+    binary::configure(folder.path(), &config);
+    let shown = binary::run(binary::command(folder.path()).args(["--config", "config.toml", "config", "show"]));
+    assert_eq!(shown.code, 0, "{shown:#?}");
+    for value in ["Tea Society", "logo.svg", "#0f766e", "true"] {
+        assert!(shown.stdout.contains(value), "{value}: {shown:#?}");
+    }
+}
+
+#[test]
 fn the_configuration_for_a_container_is_fine() {
     let blocks = blocks("toml");
     let is_database = |line: &&String| line.as_str() == "[database]";
