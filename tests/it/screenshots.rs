@@ -56,9 +56,8 @@ fn list() -> String {
     list
 }
 
-// The store that the pages of errors are made with wants a runtime.
-#[tokio::test]
-async fn the_list_of_pictures_names_every_sample_of_the_pages() {
+#[test]
+fn the_list_of_pictures_names_every_sample_of_the_pages() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots.md");
     let list = list();
     if folder().is_some() {

@@ -1,27 +1,18 @@
 //! Everything that a person can be told when something went wrong, in the words that are really shown.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use doorward::clock::{ManualClock, Timestamp};
 use doorward::config::Config;
-use doorward::config::database::{Database, Place};
 use doorward::config::public_url::PublicUrl;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
 use doorward::login::{Failed, LoginError};
-use doorward::names::Names;
 use doorward::pages::{DeniedPage, ErrorPage, Html, Pages};
-use doorward::random::OsRandom;
-use doorward::store::{self, Refusal, StoreError};
-use doorward::web::app::App;
+use doorward::store::{Refusal, StoreError};
 use doorward::web::error::{Fault, Told};
-
-use crate::site::provider::NOW;
+use doorward::web::paths::Paths;
 
 const EMAIL: &str = "ada@example.com";
 
 /// Every fault, under a name for its picture.
-fn faults() -> Vec<(&'static str, Fault)> {
+fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
     let text = || "said for the log".to_owned();
     let mut faults = vec![
         ("not-found", Fault::NotFound),
@@ -55,8 +46,7 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("login-unique-key", refused(Refusal::UniqueKey { table, key })),
         ("login-store", LoginError::Store(StoreError::Unavailable(text()))),
     ];
-    let site = PublicUrl::parse("http://localhost:3000").expect("an address");
-    let rules = ReturnRules::new(&site, &Config::default().apps);
+    let rules = ReturnRules::new(site, &Config::default().apps);
     faults.extend(logins.map(|(name, error)| {
         // An address that is longer than any page is wide.
         let return_to = ReturnTo::parse(&format!("/{}", "long/".repeat(300)), &rules);
@@ -66,16 +56,12 @@ fn faults() -> Vec<(&'static str, Fault)> {
     faults
 }
 
-/// The page of each, made by `pages`.
-pub fn told_by(pages: &Pages, folder: &Path) -> Vec<(&'static str, Html)> {
-    let database = Database { place: Place::Sqlite(folder.join("unused.db")), ..Database::default() };
-    let config = Config { database, ..Config::default() };
-    let (clock, names) = (Arc::new(ManualClock::at(Timestamp::from_unix(NOW))), Names::from_system());
-    let store = store::open(&config.database, names.clone(), Arc::clone(&clock) as _);
-    let app = App::new(&config, store, clock, Arc::new(OsRandom), names).expect("nothing is reached yet");
+/// The page of each, made by `pages`, with addresses below those of `site`.
+pub fn told_by(pages: &Pages, site: &PublicUrl) -> Vec<(&'static str, Html)> {
+    let paths = Paths::new(site);
     let request_id = "01JD8Q6T9M4W3ZK7";
     let page = |fault: &Fault| {
-        let Told { heading, what, advice, way_on } = fault.told(&app);
+        let Told { heading, what, advice, way_on } = fault.told(&paths);
         match fault {
             Fault::Login(failed)
                 if matches!(failed.error, LoginError::NotAllowed { .. } | LoginError::Refused { .. }) =>
@@ -89,5 +75,5 @@ pub fn told_by(pages: &Pages, folder: &Path) -> Vec<(&'static str, Html)> {
             }
         }
     };
-    faults().iter().map(|(name, fault)| (*name, page(fault))).collect()
+    faults(site).iter().map(|(name, fault)| (*name, page(fault))).collect()
 }

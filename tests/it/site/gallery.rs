@@ -10,6 +10,7 @@ use std::sync::Arc;
 use doorward::config::Config;
 use doorward::config::accent::Accent;
 use doorward::config::pages as config;
+use doorward::config::public_url::PublicUrl;
 use doorward::pages::{Pages, embedded_templates, samples};
 use doorward::web::guard::security_headers::SecurityHeaders;
 use poem::endpoint::make_sync;
@@ -136,7 +137,8 @@ fn rooms(owner: &Path) -> BTreeMap<&'static str, Room> {
         with(sample, &["profile-right-to-left", "error-right-to-left", "denied-right-to-left", "login-notice"])
     });
     let pages = Pages::new(&config::Pages::default(), "/errors");
-    let told = faults::told_by(&pages, owner);
+    let site = PublicUrl::parse("http://localhost:3000/errors").expect("an address");
+    let told = faults::told_by(&pages, &site);
     let names = told.iter().map(|(name, _)| (*name).to_owned()).collect();
     let html = told.into_iter().map(|(name, html)| (name.to_owned(), html)).collect();
     let errors = Room { name: "errors", pages, html, names };
