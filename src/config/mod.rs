@@ -185,7 +185,8 @@ fn warn_of_ports(public_url: &PublicUrl, server: &Server, reader: &mut Reader) {
     if is_ours_to_answer && port != 0 && port != theirs {
         reader.notes.warn(format!(
             "public_url leads browsers to port {theirs}, and server.listen is port {port}: right where something \
-             passes one on to the other, a proxy or a container's -p; otherwise write the same port in both"
+             passes one on to the other, a container's -p or a proxy, which must leave the browser's Host as it is; \
+             otherwise write the same port in both"
         ));
     }
 }

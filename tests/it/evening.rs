@@ -203,6 +203,35 @@ async fn at_its_end_ones_own_page_greets_the_person_by_name() {
     assert!(running.terminate().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_six_lines_of_the_example_are_all_that_a_site_needs() {
+    let Some(database) = Place::MariaDb.fresh().await else { return };
+    let Kept::Server { name, .. } = &database else { panic!("MariaDB is a server") };
+    let server = database.address().expect("a server has an address");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml.example");
+    let example = fs::read_to_string(example).expect("the example");
+    let six: Vec<&str> = example.lines().skip(1).take(6).collect();
+    let client_id = "1234567890-abcdef.apps.googleusercontent.com";
+    let provider = provider(client_id).await;
+    provider.script().client_secret = "GOCSPX-from-Googles-console".to_owned();
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = six.join("\n").replace("\"root\"", "\"tests\"").replace("\"\"", "\"tests\"");
+    binary::configure(folder.path(), &config.replace("\"doorward\"", &format!("{name:?}")));
+    let port = free_port();
+    let mut command = binary::command(folder.path());
+    // Where things are on this machine.
+    command.env("DOORWARD_PROVIDERS__GOOGLE__ISSUER", provider.issuer());
+    command.env("DOORWARD_DATABASE__HOST", server.ip().to_string());
+    command.env("DOORWARD_DATABASE__PORT", server.port().to_string());
+    command.env("DOORWARD_PUBLIC_URL", format!("http://localhost:{port}"));
+    command.env("DOORWARD_SERVER__LISTEN", format!("localhost:{port}"));
+    let running = Program::start(&mut command);
+    running.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+    let profile = Anonymous::at(&format!("http://localhost:{port}")).follow("/login").await;
+    assert!(profile.status == 200 && profile.body.contains("Ada Lovelace"), "{profile:#?}");
+    assert_eq!(database.count("users where id = '1101' and email = 'ada@example.com'").await, 1);
+}
+
 /// A program of the README before a site that is not there.
 fn alone(language: &str) -> (Places, Program, TempDir) {
     let address = || format!("http://localhost:{}", free_port());
