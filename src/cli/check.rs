@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::config::database::{Database, Place};
+use crate::config::database::Place;
 use crate::config::provider::Provider;
 use crate::config::server::Listen;
 use crate::login::{Login, LoginError, clocks_differ};
@@ -82,7 +82,7 @@ impl Findings {
 
 /// Looks at all of it at once.
 pub async fn everything(config: &Config) -> Findings {
-    let (port, database, provider) = tokio::join!(port(&config.server.listen), database(&config.database), async {
+    let (port, database, provider) = tokio::join!(port(&config.server.listen), database(config), async {
         match &config.provider {
             Some(named) => provider(config, named).await,
             None => Findings::default(),
@@ -104,13 +104,16 @@ pub fn redirect_uri(config: &Config) -> String {
 }
 
 /// What the database says, and what Doorward would make in it.
-pub async fn database(database: &Database) -> Findings {
+pub async fn database(config: &Config) -> Findings {
+    let database = &config.database;
+    let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
     let place = match &database.place {
         Place::Sqlite(path) => format!("SQLite in {}", path.display()),
         Place::Mysql(place) => format!("{} at {}:{} as {}", place.name, place.host, place.port, place.user),
     };
     let store = store::open(database, Names::from_system(), Arc::new(SystemClock));
-    let asked = timeout(PATIENCE, async { store::Result::Ok((store.plan().await?, store.warnings().await?)) }).await;
+    let asked =
+        timeout(PATIENCE, async { store::Result::Ok((store.plan(issuer).await?, store.warnings().await?)) }).await;
     // Nothing of ours is open that could lose something.
     let _ = timeout(KNOCK, store.close()).await;
     match asked {

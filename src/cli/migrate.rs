@@ -19,7 +19,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let (config, store) = database::unprepared(&context)?;
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
     let done = async {
-        let (plan, warnings) = (store.plan().await?, store.warnings().await?);
+        let (plan, warnings) = (store.plan(issuer).await?, store.warnings().await?);
         for warning in warnings {
             talk(&format!("warning: {warning}"));
         }

@@ -245,8 +245,9 @@ pub trait Store: Users + Sessions + Tokens + Keys {
     /// a lease, records `issuer` as the one that plain ids belong to, or finds that it is recorded. Safe to repeat.
     /// Every other method answers [`StoreError::Unavailable`] until this has succeeded once.
     async fn prepare(&self, issuer: Option<&str>) -> Result<()>;
-    /// What [`Store::prepare`] would do, a line for each step; nothing where all is ready.
-    async fn plan(&self) -> Result<Vec<String>>;
+    /// What [`Store::prepare`] would do, a line for each step; nothing where all is ready. It fails where that would, as
+    /// far as looking tells.
+    async fn plan(&self, issuer: Option<&str>) -> Result<Vec<String>>;
     /// What of the site's table of users works now and will fail somebody later, and before it is adopted what that
     /// means for the rows in it; a sentence for each.
     async fn warnings(&self) -> Result<Vec<String>>;

@@ -53,7 +53,7 @@ mod suite {
         let old = format!("insert into users values ('{ADA}', 'old@example.com', 'Old', null)");
         database.run(&[TUTORIAL, &old, "insert into users values ('108', 'b@example.com', 'B', 'p')"]).await;
         let before = shape(&database).await;
-        let plan = database.store(clock()).plan().await.expect("a plan");
+        let plan = database.store(clock()).plan(None).await.expect("a plan");
         assert!(plan[0].contains("use the table users as it is"), "{plan:?}");
         let store = ready(&database).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
@@ -129,7 +129,7 @@ mod suite {
             }
         };
         assert_eq!(database.value(ours).await, "0");
-        assert!(database.store(clock()).plan().await.is_err(), "the plan says it too");
+        assert!(database.store(clock()).plan(None).await.is_err(), "the plan says it too");
     }
 
     pub async fn a_further_column_that_fills_itself_is_welcome(database: Database) {

@@ -50,7 +50,7 @@ mod suite {
 
     pub async fn the_plan_writes_nothing_and_names_what_preparing_does(database: Database) {
         let store = database.store(clock());
-        let plan = store.plan().await.expect("a plan");
+        let plan = store.plan(None).await.expect("a plan");
         for line in ["users", "doorward_meta", "step 1"] {
             assert!(plan.iter().any(|planned| planned.contains(line)), "{line} in {plan:?}");
         }
@@ -59,7 +59,7 @@ mod suite {
             Place::Mysql(_) => assert!(tables(&database).await.is_empty(), "planning leaves no table"),
         }
         store.prepare(Some(ISSUER)).await.expect("ready");
-        assert_eq!(store.plan().await.expect("a plan"), Vec::<String>::new());
+        assert_eq!(store.plan(None).await.expect("a plan"), Vec::<String>::new());
     }
 
     pub async fn preparing_again_changes_nothing(database: Database) {
@@ -131,7 +131,7 @@ mod suite {
         opened(&store, &first_sign_in(ADA, 1)).await;
         database.run(&["delete from doorward_meta where name like 'step %'", "drop table doorward_tokens"]).await;
         let store = database.store(clock());
-        assert_eq!(store.plan().await.expect("a plan").len(), SQLITE.len());
+        assert_eq!(store.plan(None).await.expect("a plan").len(), SQLITE.len());
         store.prepare(Some(ISSUER)).await.expect("ready");
         assert_eq!(tables(&database).await, all());
         assert_eq!(database.value("select count(*) from doorward_sessions").await, "1", "nothing is emptied");
@@ -164,7 +164,7 @@ mod suite {
             .run(&["insert into doorward_meta (name, value, changed_at) values ('step 9000', '9000 abc', 1)"])
             .await;
         let store = database.store(clock());
-        for answer in [store.prepare(Some(ISSUER)).await, store.plan().await.map(drop)] {
+        for answer in [store.prepare(Some(ISSUER)).await, store.plan(None).await.map(drop)] {
             let Err(StoreError::Schema(sentence)) = answer else { panic!("{answer:?}") };
             assert!(sentence.contains("newer Doorward") && sentence.contains("9000"), "{sentence}");
         }
@@ -193,8 +193,10 @@ mod suite {
     pub async fn another_issuer_is_refused_and_told_how_to_go_on(database: Database) {
         ready(&database).await;
         for other in ["https://id.example.org", "https://accounts.google.com/", "https://ACCOUNTS.google.com"] {
+            let planned = database.store(clock()).plan(Some(other)).await;
             let answer = database.store(clock()).prepare(Some(other)).await;
             let Err(StoreError::Schema(sentence)) = answer else { panic!("{answer:?}") };
+            assert!(matches!(&planned, Err(StoreError::Schema(said)) if *said == sentence), "{planned:?}");
             for word in [ISSUER, other, "[database] url"] {
                 assert!(sentence.contains(word), "{word} in: {sentence}");
             }
@@ -281,7 +283,7 @@ async fn a_missing_database_is_created() {
         let Place::Mysql(place) = &database.config.place else { panic!("a server") };
         database.run(&[&format!("drop database {}", place.name)]).await;
         let store = database.store(clock());
-        let plan = store.plan().await.expect("a plan");
+        let plan = store.plan(None).await.expect("a plan");
         assert!(plan[0].contains("create the database"), "{plan:?}");
         opened(&ready(&database).await, &first_sign_in(ADA, 1)).await;
         assert_eq!(tables(&database).await, all());

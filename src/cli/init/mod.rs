@@ -197,7 +197,7 @@ async fn next(path: &Path, loaded: &Loaded) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         talk(&format!("warning: {warning}"));
     }
-    let found = check::database(&loaded.config.database).await;
+    let found = check::database(&loaded.config).await;
     for fact in &found.facts {
         talk(fact);
     }

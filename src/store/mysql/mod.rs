@@ -106,8 +106,8 @@ impl Store for Mysql {
         Ok(())
     }
 
-    async fn plan(&self) -> Result<Vec<String>> {
-        prepare::plan(&self.pool, &self.table).await
+    async fn plan(&self, issuer: Option<&str>) -> Result<Vec<String>> {
+        prepare::plan(&self.pool, &self.table, issuer).await
     }
 
     async fn warnings(&self) -> Result<Vec<String>> {

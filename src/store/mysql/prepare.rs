@@ -63,15 +63,17 @@ pub async fn look(pool: &Pool, table: &str) -> Result<Option<Adopted>> {
 }
 
 /// What [`prepare`] would do, a line for each step.
-pub async fn plan(pool: &Pool, table: &str) -> Result<Vec<String>> {
+pub async fn plan(pool: &Pool, table: &str, issuer: Option<&str>) -> Result<Vec<String>> {
     let place = pool.place();
     let work = async {
         match pool.connect_to(Some(&place.name)).await? {
             Ok(mut conn) => {
-                let lines = survey(&mut conn, table).await?.plan(table);
+                let found = survey(&mut conn, table).await;
                 // It is closed either way.
                 let _ = conn.disconnect().await;
-                Ok(lines)
+                let found = found?;
+                found.must_record(issuer)?;
+                Ok(found.plan(table))
             }
             Err(error) if code(&error) == Some(1049) => {
                 let mut lines = vec![format!("create the database {}", place.name)];

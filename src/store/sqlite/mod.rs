@@ -144,8 +144,9 @@ impl Store for Sqlite {
         Ok(())
     }
 
-    async fn plan(&self) -> Result<Vec<String>> {
+    async fn plan(&self, issuer: Option<&str>) -> Result<Vec<String>> {
         let (path, table) = (self.path.clone(), self.table.clone());
+        let issuer = issuer.map(str::to_owned);
         blocking(move || {
             if !path.exists() {
                 let survey = Survey::new(crate::store::migrate::SQLITE, None, None)?;
@@ -154,7 +155,9 @@ impl Store for Sqlite {
                 return Ok(lines);
             }
             let conn = file::open(&path, file::Access::Look)?;
-            Ok(prepare::survey(&conn, &table)?.plan(&table))
+            let found = prepare::survey(&conn, &table)?;
+            found.must_record(issuer.as_deref())?;
+            Ok(found.plan(&table))
         })
         .await
     }

@@ -199,7 +199,7 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn plan(&self) -> Result<Vec<String>> {
+    async fn plan(&self, _issuer: Option<&str>) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
