@@ -15,11 +15,12 @@
 //! | [`access`] | who may come in; pure | model, config |
 //! | [`gate`] | which app a person may pass on to; pure | model, config |
 //! | [`assertion`] | the signed word that tells an app who is asking | store, model, credential, clock, random |
-//! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, model, credential, clock, random, config |
+//! | [`audit`] | what happened, in the log and in the store | store, model, clock, config |
+//! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, audit, model, credential, clock, random, config |
 //! | [`login`] | from "not known" to "signed in" | all of the above |
 //! | [`pages`] | what a person sees | clock, model, config |
 //! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
-//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, of `store` only its errors |
+//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, audit, of `store` only its errors |
 //! | [`demo`] | a pretend provider that shares no code with `login` | clock, random |
 //! | [`cli`] | what an operator types; the only room that may import everything | everything |
 //!
@@ -27,6 +28,7 @@
 
 pub mod access;
 pub mod assertion;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

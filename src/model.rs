@@ -143,6 +143,133 @@ pub struct Browser {
     pub address: String,
     /// The `User-Agent` header, as sent.
     pub user_agent: String,
+    /// The request's name, as in the log.
+    pub request_id: String,
+}
+
+/// What can happen to somebody's access, in the words of log and table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A sign-in that succeeded.
+    Login,
+    /// A person whom the provider vouched for was not let in.
+    Refusal,
+    /// A browser signed itself out.
+    Logout,
+    /// A session was ended from elsewhere.
+    SessionRevoked,
+    /// A token was made.
+    TokenCreated,
+    /// A token was revoked.
+    TokenRevoked,
+    /// The operator keeps somebody out from now on.
+    Block,
+    /// The operator does so no longer.
+    Unblock,
+    /// An account was deleted.
+    Deletion,
+    /// Something that only another version of Doorward has a word for.
+    Other,
+}
+
+impl EventKind {
+    /// Every kind that has a word.
+    pub const ALL: [Self; 9] = [
+        Self::Login,
+        Self::Refusal,
+        Self::Logout,
+        Self::SessionRevoked,
+        Self::TokenCreated,
+        Self::TokenRevoked,
+        Self::Block,
+        Self::Unblock,
+        Self::Deletion,
+    ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Refusal => "refusal",
+            Self::Logout => "logout",
+            Self::SessionRevoked => "session_revoked",
+            Self::TokenCreated => "token_created",
+            Self::TokenRevoked => "token_revoked",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Deletion => "deletion",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind that `word` names.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Whose hand is behind a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Actor {
+    /// The person whom it is about, or somebody who has their credentials.
+    #[default]
+    Person,
+    /// Whoever runs the site, at its keyboard.
+    Operator,
+}
+
+impl Actor {
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Whence a change comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose hand it is.
+    pub actor: Actor,
+    /// The request's name; empty where there was no request.
+    pub request_id: String,
+    /// The client's address as far as it is known.
+    pub address: String,
+}
+
+impl Origin {
+    /// The operator's keyboard.
+    pub const fn operator() -> Self {
+        Self { actor: Actor::Operator, request_id: String::new(), address: String::new() }
+    }
+}
+
+/// Something that happened to somebody's access. Holds no credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// Whom it is about, where that is known; for a refusal the subject, whether or not it is a user.
+    pub user_id: Option<UserId>,
+    /// Whence it came.
+    pub origin: Origin,
+    /// Why, as a stable word; empty where the kind says it all.
+    pub reason: String,
+    /// Which session or token, or why in words; one line.
+    pub detail: String,
+}
+
+/// An event in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place in the record: later ones have higher numbers.
+    pub number: u64,
+    /// What happened.
+    pub event: Event,
 }
 
 /// A program that waits for its person to let it in (RFC 8628).

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::access::Access;
+use crate::audit::Audit;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::table::harmless;
@@ -25,23 +26,28 @@ pub struct Opened {
     pub sessions: Sessions,
     /// Their programs.
     pub tokens: Tokens,
+    /// What happened to them.
+    pub audit: Audit,
+    /// The issuer of the configured provider.
+    pub issuer: Option<String>,
     store: SharedStore,
 }
 
 /// Reads the configuration and opens its database, made ready for this version.
 pub async fn open(context: &Context) -> Result<Opened, Failure> {
     let (config, store) = unprepared(context)?;
-    let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
-    if let Err(error) = store.prepare(issuer).await {
+    let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
+    if let Err(error) = store.prepare(issuer.as_deref()).await {
         store.close().await;
         return Err(error.into());
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let access = Access::new(config.access);
-    let users = Users::new(Arc::clone(&store));
+    let users = Users::new(Arc::clone(&store), Arc::clone(&clock), config.users.on_delete);
+    let audit = Audit::new(Arc::clone(&store), Arc::clone(&clock), &config.audit);
     let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions);
     let tokens = Tokens::new(Arc::clone(&store), clock, Arc::new(OsRandom), access);
-    Ok(Opened { users, sessions, tokens, store })
+    Ok(Opened { users, sessions, tokens, audit, issuer, store })
 }
 
 /// Reads the configuration and opens its database as it is.

@@ -10,12 +10,14 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::audit;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::talk;
 use crate::cli::serve;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::config::access::SignUp;
 use crate::config::database::{Database, Place};
 use crate::config::log::Log;
 use crate::config::provider;
@@ -25,7 +27,7 @@ use crate::config::server::{Listen, Server};
 use crate::credential::Plain;
 use crate::demo;
 use crate::demo::people::{PEOPLE, Person};
-use crate::model::{Identity, Scope, Session, User, UserId};
+use crate::model::{EventKind, Identity, Origin, Scope, Session, User, UserId};
 use crate::random::{OsRandom, Random};
 use crate::server::listen::Listener;
 use crate::store::{SignIn, SignedIn};
@@ -163,7 +165,9 @@ async fn token_for(
         user_agent: "doorward demo".to_owned(),
     };
     let failed = |reason: String| Failure::not_so(format!("the demo's database does not work: {reason}"));
-    match app.store.sign_in(&SignIn { identity, session, previous: None, most_sessions: u32::MAX }).await {
+    let event = audit::event(clock, EventKind::Login, Some(&user_id), &Origin::operator(), "", "doorward demo");
+    let sign_in = SignIn { identity, session, previous: None, most_sessions: u32::MAX, sign_up: SignUp::Open, event };
+    match app.store.sign_in(&sign_in).await {
         Ok(SignedIn::Opened(_)) => {}
         Ok(SignedIn::Refused(refusal)) => return Err(failed(refusal.to_string())),
         Err(error) => return Err(failed(error.to_string())),

@@ -3,6 +3,8 @@
 //! Standard output is for data, standard error for talk. A command ends with 0 (fine), 1 (failed, or the thing that was
 //! checked is not right), 2 (misused), 69 (something it depends on is away) or 78 (the configuration is wrong).
 
+pub mod access;
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod context;
@@ -57,7 +59,9 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Brings the tables that belong to Doorward up to date
     Migrate(migrate::Args),
-    /// Lists the people who have signed in
+    /// Tells which rule lets somebody in or keeps them out
+    Access(access::Args),
+    /// Lists the people who have signed in; blocks, deletes, exports them
     Users(users::Args),
     /// Lists and ends the sessions of browsers
     Sessions(sessions::Args),
@@ -65,6 +69,8 @@ enum Command {
     Tokens(tokens::Args),
     /// Lists and rotates the keys that sign assertions for apps
     Keys(keys::Args),
+    /// Lists what happened: sign-ins, refusals, sign-outs, changes
+    Audit(audit::Args),
     /// Takes the pages' templates out, to be made one's own
     Pages(pages::Args),
     /// Prints the OpenAPI document
@@ -108,6 +114,8 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Config(args)) => config::run(args, context).await,
             Some(Command::Healthcheck(args)) => healthcheck::run(args, context).await,
             Some(Command::Migrate(args)) => migrate::run(args, context).await,
+            Some(Command::Access(args)) => access::run(args, context).await,
+            Some(Command::Audit(args)) => audit::run(args, context).await,
             Some(Command::Users(args)) => users::run(args, context).await,
             Some(Command::Sessions(args)) => sessions::run(args, context).await,
             Some(Command::Tokens(args)) => tokens::run(args, context).await,

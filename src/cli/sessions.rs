@@ -96,7 +96,8 @@ async fn revoke_all(opened: &database::Opened, text: &str) -> Result<(), Failure
     Ok(())
 }
 
-fn described(session: &Session) -> Value {
+/// A session as JSON.
+pub fn described(session: &Session) -> Value {
     json!({
         "id": session.handle.short(),
         "user_id": session.user_id.as_str(),

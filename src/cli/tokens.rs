@@ -155,7 +155,8 @@ async fn revoke(opened: &Opened, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn described(token: &Token) -> Value {
+/// A token as JSON.
+pub fn described(token: &Token) -> Value {
     json!({
         "id": token.hash.short(),
         "user_id": token.user_id.as_str(),

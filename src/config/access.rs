@@ -3,7 +3,8 @@
 use crate::config::problem::{Wrong, quoted};
 use crate::config::reader::Reader;
 
-/// `[access]`: nothing set means everyone with a verified email. One match in any list lets a person in.
+/// `[access]`: nothing set means everyone with a verified email. One match in any list of those who may come lets a
+/// person in, one match in `blocked` keeps them out whatever the lists say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Google Workspace domains, by the signed `hd` claim; lower case.
@@ -12,15 +13,51 @@ pub struct Access {
     pub email_domains: Vec<String>,
     /// Single addresses; lower case.
     pub emails: Vec<String>,
+    /// Who stays out: addresses, and domains, which are meant as hosted domains and as domains of addresses; lower case.
+    pub blocked: Vec<String>,
+    /// Whether the site takes in people whom it does not know yet.
+    pub sign_up: SignUp,
+}
+
+/// Whether a first sign-in makes a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignUp {
+    /// It does.
+    #[default]
+    Open,
+    /// Only whoever has a row in the table of users may sign in, be it that the site wrote it or that we did.
+    Existing,
 }
 
 impl Access {
     /// Takes the section from what was said.
     pub fn read(reader: &mut Reader) -> Self {
-        Self {
+        let sign_up = [("open", SignUp::Open), ("existing", SignUp::Existing)];
+        let access = Self {
             hosted_domains: reader.list("access.hosted_domains", domain).unwrap_or_default(),
             email_domains: reader.list("access.email_domains", domain).unwrap_or_default(),
             emails: reader.list("access.emails", email).unwrap_or_default(),
+            blocked: reader.list("access.blocked", email_or_domain).unwrap_or_default(),
+            sign_up: reader.word("access.sign_up", &sign_up).unwrap_or_default(),
+        };
+        access.warn(reader);
+        access
+    }
+
+    fn warn(&self, reader: &mut Reader) {
+        let is_gmail = |domain: &&String| matches!(domain.as_str(), "gmail.com" | "googlemail.com");
+        if let Some(domain) = self.email_domains.iter().find(|domain| !is_gmail(domain)) {
+            reader.notes.warn(format!(
+                "access.email_domains lets in whoever has a Google account with an address at {domain}. Google vouches \
+                 only for addresses of Gmail and of Workspace; any other it has seen confirmed once, perhaps long ago. \
+                 Where {domain} is a Workspace, access.hosted_domains is the rule to use"
+            ));
+        }
+        if let Some(domain) = self.hosted_domains.iter().find(is_gmail) {
+            reader.notes.warn(format!(
+                "access.hosted_domains names {domain}, which lets nobody in: private accounts belong to no Workspace. \
+                 access.email_domains is the rule for them"
+            ));
         }
     }
 }
@@ -31,7 +68,7 @@ fn entry(text: &str) -> Result<String, Wrong> {
     // What an editor or a web page leaves behind: zero-width characters and byte order marks.
     let is_invisible = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}');
     if text.is_empty() {
-        return Err(Wrong::new("holds an empty entry", "take it out; an empty list lets everyone in"));
+        return Err(Wrong::new("holds an empty entry", "take it out; an empty list means as much as none"));
     }
     if text.contains('*') {
         let remedy = "take it out; with no list at all everyone with a verified email comes in";
@@ -44,7 +81,7 @@ fn entry(text: &str) -> Result<String, Wrong> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// A bare domain, in lower case.
+/// A domain as an entry of a list: bare, whole, in lower case.
 pub fn domain(text: &str) -> Result<String, Wrong> {
     let domain = entry(text)?;
     let is_domain = domain.split('.').all(|label| !label.is_empty()) && !domain.contains(['@', '/', ':', ',']);
@@ -55,7 +92,7 @@ pub fn domain(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(format!("{} is not a domain", quoted(text)), remedy))
 }
 
-/// One address, in lower case.
+/// An address as an entry of a list, in lower case.
 pub fn email(text: &str) -> Result<String, Wrong> {
     let email = entry(text)?;
     let is_email = email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && domain(host).is_ok());
@@ -63,4 +100,8 @@ pub fn email(text: &str) -> Result<String, Wrong> {
         return Ok(email);
     }
     Err(Wrong::new(format!("{} is not an email address", quoted(text)), "write ada@example.com"))
+}
+
+fn email_or_domain(text: &str) -> Result<String, Wrong> {
+    if text.contains('@') { email(text) } else { domain(text) }
 }

@@ -11,6 +11,7 @@
 pub mod accent;
 pub mod access;
 pub mod apps;
+pub mod audit;
 pub mod client_json;
 pub mod database;
 pub mod database_url;
@@ -30,11 +31,13 @@ pub mod sessions;
 pub mod show;
 pub mod sources;
 pub mod tutorial;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 
 use self::access::Access;
 use self::apps::Apps;
+use self::audit::Audit;
 use self::database::Database;
 use self::gate::Gate;
 use self::groups::Groups;
@@ -48,6 +51,7 @@ use self::server::{Listen, Server, Tls};
 use self::sessions::Sessions;
 use self::show::Setting;
 use self::sources::{Entry, Layer, Sources};
+use self::users::Users;
 
 /// Everything the operator can say, checked.
 #[derive(Clone, Debug)]
@@ -66,6 +70,10 @@ pub struct Config {
     pub apps: Apps,
     /// `[access]`
     pub access: Access,
+    /// `[users]`
+    pub users: Users,
+    /// `[audit]`
+    pub audit: Audit,
     /// `[groups]`
     pub groups: Groups,
     /// `[gate]`
@@ -86,6 +94,8 @@ impl Default for Config {
             sessions: Sessions::default(),
             apps: Apps::default(),
             access: Access::default(),
+            users: Users::default(),
+            audit: Audit::default(),
             groups: Groups::default(),
             gate: Gate::default(),
             pages: Pages::default(),
@@ -157,6 +167,8 @@ fn read(reader: &mut Reader) -> Config {
         sessions: Sessions::read(reader, &public_url),
         apps: Apps::read(reader, &public_url),
         access: Access::read(reader),
+        users: Users::read(reader),
+        audit: Audit::read(reader),
         gate: Gate::read(reader, &groups),
         groups,
         pages: Pages::read(reader),

@@ -32,7 +32,7 @@ use crate::credential::Plain;
 use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::ReturnTo;
 use crate::login::room::Room;
-use crate::model::{Browser, User};
+use crate::model::{Browser, EventKind, User, UserId};
 use crate::names::Names;
 use crate::random::Random;
 use crate::store::{Refusal, SharedStore, StoreError};
@@ -166,16 +166,22 @@ pub enum LoginError {
     #[error("the email is malformed")]
     EmailMalformed,
     /// The rules do not let this person in.
-    #[error("not allowed: {reason}")]
+    #[error("not allowed: {words}")]
     NotAllowed {
+        /// Whom the provider vouched for.
+        subject: UserId,
         /// The account they used.
         email: String,
         /// The rule's word.
         reason: &'static str,
+        /// The rule in words.
+        words: String,
     },
     /// The store found a reason not to let this person in.
     #[error("{refusal}")]
     Refused {
+        /// Whom the provider vouched for.
+        subject: UserId,
         /// The account they used.
         email: String,
         /// Which reason.
@@ -297,7 +303,9 @@ impl Login {
         let finished = self.try_finish(answer, pending, browser, previous).await;
         match &finished {
             Ok(finished) => {
-                tracing::info!(user.id = %finished.user.id, "signed in");
+                let session = finished.session.hashed().short();
+                let event = EventKind::Login.word();
+                tracing::info!(event, user.id = %finished.user.id, session.id = session, "signed in");
                 // Most often nobody listens.
                 let _ = self.sign_ins.send(finished.user.clone());
             }
@@ -363,16 +371,21 @@ fn cleaned(word: &str) -> String {
 
 /// One line for each sign-in that failed; what needs an operator is louder than what a person did.
 fn log_failure(error: &LoginError, provider: &Provider) {
-    let reason = error.reason();
+    let (event, reason) = (EventKind::Refusal.word(), error.reason());
     let advice =
         error.advice(provider.name(), provider.redirect_uri()).map(|advice| format!("; {advice}")).unwrap_or_default();
     match error {
+        LoginError::NotAllowed { subject, .. } => {
+            tracing::info!(event, user.id = %subject, reason, "a sign-in failed: {error}{advice}");
+        }
+        LoginError::Refused { subject, .. } => {
+            tracing::warn!(event, user.id = %subject, reason, "a sign-in failed: {error}{advice}");
+        }
         LoginError::ProviderUnavailable(_)
         | LoginError::CodeRefused(_)
         | LoginError::BadIdToken(_)
         | LoginError::ClockSkew(_)
-        | LoginError::Refused { .. }
-        | LoginError::Store(_) => tracing::warn!(reason, "a sign-in failed: {error}{advice}"),
-        _ => tracing::info!(reason, "a sign-in failed: {error}{advice}"),
+        | LoginError::Store(_) => tracing::warn!(event, reason, "a sign-in failed: {error}{advice}"),
+        _ => tracing::info!(event, reason, "a sign-in failed: {error}{advice}"),
     }
 }

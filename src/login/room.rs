@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::access::{Access, Decision};
+use crate::audit::{self, Audit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
@@ -14,7 +15,7 @@ use crate::login::pending::{self, NotOpened, PendingLogin};
 use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::{ReturnRules, ReturnTo};
 use crate::login::{Answer, Begun, Failed, Finished, LoginError, SealedPendingLogin, cleaned};
-use crate::model::{Browser, Identity, Session, User, UserId};
+use crate::model::{Actor, Browser, EventKind, Identity, Origin, Session, User, UserId};
 use crate::names::Names;
 use crate::random::{self, Random};
 use crate::sessions::MOST_PER_USER;
@@ -31,9 +32,9 @@ pub struct Room {
     fingerprint: [u8; 16],
     /// `prompt` as configured.
     pub prompt: Option<String>,
-    hosted_domain: Option<String>,
     rules: ReturnRules,
     access: Access,
+    audit: Audit,
     lifetime: Duration,
     store: SharedStore,
     clock: Arc<dyn Clock>,
@@ -78,12 +79,9 @@ impl Room {
             provider: Provider::new(provider, &config.public_url.join("/login/callback"), names, Arc::clone(&clock))?,
             fingerprint: pending::fingerprint(&provider.issuer, &provider.client_id),
             prompt: provider.prompt.clone(),
-            hosted_domain: match config.access.hosted_domains.as_slice() {
-                [only] => Some(only.clone()),
-                _ => None,
-            },
             rules: ReturnRules::of(config),
             access: Access::new(config.access.clone()),
+            audit: Audit::new(Arc::clone(&store), Arc::clone(&clock), &config.audit),
             lifetime: config.sessions.lifetime,
             store,
             clock,
@@ -102,7 +100,7 @@ impl Room {
         let return_to = return_to.map(|address| address.as_str().to_owned());
         let pending = PendingLogin::begin(&*self.random, self.fingerprint, self.clock.now(), return_to);
         let prompt = self.prompt(choose_account);
-        let hosted_domain = self.hosted_domain.as_deref();
+        let hosted_domain = self.access.hosted_domain_hint();
         let authorization_url = self.provider.authorization_url(&pending, prompt.as_deref(), hosted_domain).await?;
         let no_key = || StoreError::Refused("it gave no key to seal pending logins with".to_owned());
         let pending = pending.seal(&keys, &*self.random).ok_or_else(no_key)?;
@@ -201,16 +199,19 @@ impl Room {
         browser: Browser,
         previous: Option<Plain>,
     ) -> Result<(Plain, User), LoginError> {
-        let email = identity.email.clone();
+        let (email, subject) = (identity.email.clone(), UserId::new(identity.subject.clone()));
+        let origin = Origin { actor: Actor::Person, request_id: browser.request_id, address: browser.address.clone() };
         if let Decision::Deny(reason) = self.access.decide(&identity) {
-            return Err(LoginError::NotAllowed { email, reason });
+            let words = self.access.explain(&identity);
+            self.audit.keep(&self.audit.event(EventKind::Refusal, Some(&subject), &origin, reason, &words)).await;
+            return Err(LoginError::NotAllowed { subject, email, reason, words });
         }
         // A fresh handle at every sign-in, the presented one ended: nobody can plant theirs (session fixation).
         let handle = Plain::new(&*self.random);
         let now = self.clock.now();
         let session = Session {
             handle: handle.hashed(),
-            user_id: UserId::new(identity.subject.clone()),
+            user_id: subject.clone(),
             created_at: now,
             last_seen_at: now,
             expires_at: now + self.lifetime,
@@ -218,9 +219,16 @@ impl Room {
             user_agent: browser.user_agent.chars().filter(|char| !char.is_control()).take(MAX_USER_AGENT).collect(),
         };
         let previous = previous.map(|previous| previous.hashed());
-        match self.store.sign_in(&SignIn { identity, session, previous, most_sessions: MOST_PER_USER }).await? {
+        let event = audit::event(&*self.clock, EventKind::Login, Some(&subject), &origin, "", &session.handle.short());
+        let sign_up = self.access.sign_up();
+        let sign_in = SignIn { identity, session, previous, most_sessions: MOST_PER_USER, sign_up, event };
+        match self.store.sign_in(&sign_in).await? {
             SignedIn::Opened(user) => Ok((handle, user)),
-            SignedIn::Refused(refusal) => Err(LoginError::Refused { email, refusal }),
+            SignedIn::Refused(refusal) => {
+                let (reason, words) = (refusal.reason(), refusal.to_string());
+                self.audit.keep(&self.audit.event(EventKind::Refusal, Some(&subject), &origin, reason, &words)).await;
+                Err(LoginError::Refused { subject, email, refusal })
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::store::StoreError;
 use crate::web::app::App;
 
 /// How often debts to the store are looked at.
@@ -57,13 +58,14 @@ fn look_at_provider(app: &Arc<App>) {
 }
 
 async fn sweep(app: &App) {
-    let swept = match app.sessions.sweep().await {
-        Ok(sessions) => app.tokens.sweep().await.map(|tokens| (sessions, tokens)),
-        Err(error) => Err(error),
+    let swept = async {
+        Ok::<_, StoreError>((app.sessions.sweep().await?, app.tokens.sweep().await?, app.audit.sweep().await?))
     };
-    match swept {
-        Ok((0, 0)) => {}
-        Ok((sessions, tokens)) => tracing::info!(sessions, tokens, "expired rows were forgotten"),
+    match swept.await {
+        Ok((0, 0, 0)) => {}
+        Ok((sessions, tokens, events)) => {
+            tracing::info!(sessions, tokens, events, "expired rows were forgotten");
+        }
         Err(error) => tracing::warn!(reason = error.reason(), "expired rows could not be forgotten: {error}"),
     }
 }

@@ -174,6 +174,21 @@ impl Adopted {
         let all = [email, name, picture].into_iter().flatten();
         all.map(|(column, value)| (column, value.or_else(|| column.nothing()))).collect()
     }
+
+    /// The columns beside the id and what stands in them once nobody is to be recognised there. An address that must
+    /// stand there is one that can never be written to (RFC 2606, section 2), and differs for each `id`, since it may
+    /// have to be unique.
+    pub fn blanks(&self, id: &str) -> Vec<(&Column, Option<String>)> {
+        let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
+        let name: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let address = format!("{name}@deleted.invalid");
+        let email = self.email.as_ref().map(|column| match column.is_nullable {
+            true => (column, None),
+            false => (column, column.whole(&address).or_else(|| column.nothing())),
+        });
+        let others = [&self.name, &self.picture].into_iter().flatten().map(|column| (column, column.nothing()));
+        email.into_iter().chain(others).collect()
+    }
 }
 
 /// What adopting the table means.

@@ -42,6 +42,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0003_signing_keys.sql"),
     },
+    Step {
+        number: 4,
+        name: "tables of what happened and of blocks that outlive deletion",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0004_audit.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -63,6 +69,12 @@ pub const MYSQL: &[Step] = &[
         name: "keys that sign assertions",
         needs: 1,
         sql: include_str!("migrations/mysql/0003_signing_keys.sql"),
+    },
+    Step {
+        number: 4,
+        name: "tables of what happened and of blocks that outlive deletion",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0004_audit.sql"),
     },
 ];
 

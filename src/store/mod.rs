@@ -6,6 +6,8 @@
 //! | [`Sessions`] | `doorward_sessions`   | browsers that are signed in                      |
 //! | [`Tokens`]   | `doorward_tokens`     | credentials of programs                          |
 //! | [`Keys`]     | `doorward_keys`, `doorward_signing_keys` | what seals pending logins and signs assertions |
+//! | [`Removal`]  | all of these, `doorward_blocks` | keeping people out, and forgetting them         |
+//! | [`Audit`]    | `doorward_audit`      | what happened, while it is of interest           |
 //!
 //! Each method is a whole thought: atomic in itself, given `now`, ids and hashes from outside, confirmed only when it
 //! is on disk. A store holds no policy: it does not know how long a session lives.
@@ -16,15 +18,18 @@ pub mod migrate;
 pub mod mysql;
 pub mod short;
 pub mod sqlite;
+pub mod tombstone;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp};
+use crate::config::access::SignUp;
 use crate::config::database::{Database, Place};
+use crate::config::users::OnDelete;
 use crate::credential::Hashed;
-use crate::model::{Identity, Session, Token, User, UserId};
+use crate::model::{Event, EventKind, Identity, Recorded, Session, Token, User, UserId};
 use crate::names::Names;
 use crate::store::mysql::Mysql;
 use crate::store::sqlite::Sqlite;
@@ -77,6 +82,10 @@ pub struct SignIn {
     pub previous: Option<Hashed>,
     /// How many sessions the user keeps, this one among them: the oldest beyond are ended in the same breath.
     pub most_sessions: u32,
+    /// Whether somebody without a row in `users` may get one.
+    pub sign_up: SignUp,
+    /// What is recorded of it, with it or not at all; its `user_id` is the subject.
+    pub event: Event,
 }
 
 /// How a sign-in ended in the store.
@@ -92,8 +101,14 @@ pub enum SignedIn {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The operator blocked them.
-    #[error("this user is blocked")]
+    #[error("the operator has blocked this user")]
     Blocked,
+    /// They have no row in `users`, and the site takes in nobody new.
+    #[error("{table} has no row of this person, and access.sign_up lets in only people who have one")]
+    Newcomer {
+        /// The table.
+        table: String,
+    },
     /// A row of `users` has an id that the database takes for theirs although its bytes differ.
     #[error("the row `{existing}` of {table} equals this subject to the database, but not byte by byte")]
     SimilarId {
@@ -130,6 +145,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
+            Self::Newcomer { .. } => "newcomer",
             Self::SimilarId { .. } => "similar_id",
             Self::Claimed => "id_claimed",
             Self::IdTooLong { .. } => "id_too_long",
@@ -238,9 +254,67 @@ pub trait Keys: Send + Sync {
     async fn sealing_keys(&self, fresh: &[u8; 32], now: Timestamp) -> Result<Vec<Key>>;
 }
 
+/// What ended with a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many tokens.
+    pub tokens: u64,
+}
+
+/// How a deletion ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// Nothing is left of them but what was asked for.
+    Done,
+    /// Nobody is known by this id.
+    Unknown,
+    /// The site's own tables forbid it: what stands in the way, in words. Nothing was changed.
+    Held(String),
+}
+
+/// Keeping people out, and forgetting them. Each is one transaction, its event recorded with it.
+#[async_trait]
+pub trait Removal: Send + Sync {
+    /// Blocks the user from `event.at` on, unless they are blocked already, and ends their sessions and tokens. `None`:
+    /// nobody ever signed in under this id. Whether their row still stands in `users` does not matter.
+    async fn block_user(&self, id: &UserId, event: &Event) -> Result<Option<Ended>>;
+    /// Lifts the block of the user, or the one that outlived the deletion of `issuer`'s subject of this name. Whether
+    /// there was one.
+    async fn unblock_user(&self, id: &UserId, issuer: Option<&str>, event: &Event) -> Result<bool>;
+    /// Forgets the user: identity, sessions, tokens and what was recorded of them go, `event` stays, and so does their
+    /// block, as a hash. Their row in `users` is treated as `on_delete` says.
+    async fn delete_user(&self, id: &UserId, on_delete: OnDelete, event: &Event) -> Result<Deleted>;
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those about this user.
+    pub user: Option<UserId>,
+    /// Only those of this kind.
+    pub kind: Option<EventKind>,
+    /// Only those from this moment on.
+    pub since: Option<Timestamp>,
+    /// Only those with a lower number.
+    pub before: Option<u64>,
+}
+
+/// What happened, while it is of interest.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Records an event. Where a connection dies under it, it may stand there twice.
+    async fn record(&self, event: &Event) -> Result<()>;
+    /// At most `limit` events, the newest first.
+    async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Recorded>>;
+    /// Forgets at most `limit` events from before `moment`. How many.
+    async fn sweep_events(&self, moment: Timestamp, limit: u32) -> Result<u64>;
+}
+
 /// The whole memory.
 #[async_trait]
-pub trait Store: Users + Sessions + Tokens + Keys {
+pub trait Store: Users + Sessions + Tokens + Keys + Removal + Audit {
     /// Makes the tables ready: creates the database where it may, adopts or creates `users`, runs our migrations under
     /// a lease, records `issuer` as the one that plain ids belong to, or finds that it is recorded. Safe to repeat.
     /// Every other method answers [`StoreError::Unavailable`] until this has succeeded once.

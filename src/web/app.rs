@@ -6,6 +6,7 @@ use url::form_urlencoded;
 
 use crate::access::Access;
 use crate::assertion::Assertions;
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::gate::RemoteUser;
@@ -21,6 +22,7 @@ use crate::random::{self, Random};
 use crate::sessions::Sessions;
 use crate::store::SharedStore;
 use crate::tokens::Tokens;
+use crate::users::Users;
 use crate::web::cookies::Cookies;
 use crate::web::guard::cors::Cors;
 use crate::web::guard::security_headers::SecurityHeaders;
@@ -68,6 +70,10 @@ pub struct App {
     pub remote_user: RemoteUser,
     /// What apps behind the gate can check.
     pub assertions: Assertions,
+    /// The people.
+    pub users: Users,
+    /// What happened to them.
+    pub audit: Audit,
     /// Which addresses may be returned to.
     pub return_rules: ReturnRules,
     /// Where a sign-in without `rd` ends.
@@ -121,6 +127,8 @@ impl App {
             login,
             provider: config.provider.as_ref().map_or_else(nobody, label),
             sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),
+            users: Users::new(Arc::clone(&store), Arc::clone(&clock), config.users.on_delete),
+            audit: Audit::new(Arc::clone(&store), Arc::clone(&clock), &config.audit),
             tokens: Tokens::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), access),
             gate: Gate::new(&config.gate, &config.groups),
             remote_user: config.gate.user,

@@ -443,6 +443,7 @@ fn login_told(failed: &Failed, paths: &Paths) -> Told {
 fn refusal_sentence(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Blocked => "Whoever runs this site has blocked this account.",
+        Refusal::Newcomer { .. } => "This site lets in only people whom it knows already, and not this account.",
         Refusal::SimilarId { .. } | Refusal::Claimed => {
             "This account's number is taken by another one in this site's table of users."
         }

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method};
 use poem::web::RemoteAddr;
 use poem::{Addr, Request};
 
-use crate::model::Browser;
+use crate::model::{Actor, Browser, Origin};
 use crate::web::app::App;
 use crate::web::guard::client_address::{self, Peer};
 use crate::web::guard::navigation;
@@ -54,7 +54,16 @@ impl Visit {
     /// Where a sign-in comes from.
     pub fn browser(&self, headers: &HeaderMap) -> Browser {
         let user_agent = headers.get(http::header::USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
-        Browser { address: self.address.clone(), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
+        Browser {
+            address: self.address.clone(),
+            user_agent: String::from_utf8_lossy(user_agent).into_owned(),
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// Where a change comes from that a person asks for.
+    pub fn origin(&self) -> Origin {
+        Origin { actor: Actor::Person, request_id: self.request_id.clone(), address: self.address.clone() }
     }
 }
 

@@ -82,9 +82,88 @@ fn one_match_in_any_list_is_enough() {
         hosted_domains: list(&["corp.com"]),
         email_domains: list(&["school.edu"]),
         emails: list(&["grace@navy.mil"]),
+        ..Rules::default()
     });
     assert_eq!(access.decide(&identity("Grace@navy.mil", None)), Decision::Allow("emails"));
     assert_eq!(access.decide(&identity("pupil@school.edu", None)), Decision::Allow("email_domains"));
     assert_eq!(access.decide(&identity("x@corp.com", Some("corp.com"))), Decision::Allow("hosted_domains"));
     assert_eq!(access.decide(&identity("grace@army.mil", None)), Decision::Deny("not_on_the_list"));
+}
+
+/// Deny beats allow, whichever list allows.
+#[test]
+fn whoever_is_blocked_stays_out_whatever_lets_them_in() {
+    let rules = |blocked: &[&str]| Rules {
+        hosted_domains: list(&["corp.com"]),
+        email_domains: list(&["school.edu", "corp.com"]),
+        emails: list(&["grace@navy.mil"]),
+        blocked: list(blocked),
+        ..Rules::default()
+    };
+    let denied = Decision::Deny("on_the_blocked_list");
+    let decide = |blocked: &[&str], email, hd| Access::new(rules(blocked)).decide(&identity(email, hd));
+    assert_eq!(decide(&["grace@navy.mil"], "Grace@Navy.mil", None), denied);
+    assert_eq!(decide(&["school.edu"], "pupil@school.edu", None), denied);
+    assert_eq!(decide(&["corp.com"], "x@other.com", Some("Corp.com")), denied, "the hosted domain counts");
+    assert_eq!(decide(&["corp.com"], "x@corp.com", None), denied, "and so does the address");
+    assert_eq!(decide(&["x@corp.com"], "y@corp.com", Some("corp.com")), Decision::Allow("email_domains"));
+    for near in ["sub.school.edu", "ool.edu", "pupil@school.ed", "school.edu.evil"] {
+        assert_eq!(decide(&[near], "pupil@school.edu", None), Decision::Allow("email_domains"), "{near}");
+    }
+    let open = Access::new(Rules { blocked: list(&["evil.example"]), ..Rules::default() });
+    assert!(open.is_open());
+    assert_eq!(open.decide(&identity("x@evil.example", None)), denied);
+    assert_eq!(open.decide(&identity("x@good.example", None)), Decision::Allow("open"));
+}
+
+/// The words name the rule, the entry and the account, and go with the decision.
+#[test]
+fn every_decision_has_words_that_name_the_rule() {
+    let access = Access::new(Rules {
+        hosted_domains: list(&["corp.com"]),
+        email_domains: list(&["school.edu"]),
+        emails: list(&["grace@navy.mil"]),
+        blocked: list(&["eve@school.edu", "navy.ru"]),
+        ..Rules::default()
+    });
+    let cases = [
+        ("grace@navy.mil", None, "grace@navy.mil is listed in access.emails"),
+        ("p@school.edu", None, "school.edu, the domain of p@school.edu, is listed in access.email_domains"),
+        ("a@b.com", Some("corp.com"), "corp.com, the hosted domain of a@b.com, is listed in access.hosted_domains"),
+        ("eve@school.edu", None, "eve@school.edu is listed in access.blocked"),
+        ("x@navy.ru", None, "navy.ru, the domain of x@navy.ru, is listed in access.blocked"),
+        ("x@b.com", Some("navy.ru"), "navy.ru, the hosted domain of x@b.com, is listed in access.blocked"),
+        (
+            "x@corp.com",
+            None,
+            "x@corp.com is not listed in access.emails; corp.com, the domain of x@corp.com, is not listed in \
+             access.email_domains; x@corp.com belongs to no hosted domain, and access.hosted_domains asks for one",
+        ),
+    ];
+    for (email, hosted_domain, words) in cases {
+        assert_eq!(access.explain(&identity(email, hosted_domain)), words);
+    }
+    let mut unverified = identity("grace@navy.mil", None);
+    unverified.email_verified = false;
+    assert!(access.explain(&unverified).contains("does not vouch"));
+    assert!(Access::new(Rules::default()).explain(&identity("a@b.com", None)).contains("everyone with a verified"));
+}
+
+/// The hint narrows the provider's chooser: where others may come in too, it would hide their accounts.
+#[test]
+fn the_hint_for_the_chooser_never_hides_an_account_that_may_come_in() {
+    let hint = |hosted_domains: &[&str], emails: &[&str], email_domains: &[&str]| {
+        let rules = Rules {
+            hosted_domains: list(hosted_domains),
+            emails: list(emails),
+            email_domains: list(email_domains),
+            ..Rules::default()
+        };
+        Access::new(rules).hosted_domain_hint().map(str::to_owned)
+    };
+    assert_eq!(hint(&[], &[], &[]), None);
+    assert_eq!(hint(&["corp.com"], &[], &[]).as_deref(), Some("corp.com"));
+    assert_eq!(hint(&["corp.com", "corp.de"], &[], &[]), None);
+    assert_eq!(hint(&["corp.com"], &["ada@gmail.com"], &[]), None);
+    assert_eq!(hint(&["corp.com"], &[], &["gmail.com"]), None);
 }

@@ -45,8 +45,21 @@ fn the_first_six_lines_are_all_that_is_set_and_they_suffice() {
 
 #[test]
 fn every_commented_default_is_the_default_of_the_code() {
-    let Config { public_url, server, provider, database, sessions, apps, access, groups, gate, pages, log } =
-        load(&uncommented("# ")).config;
+    let Config {
+        public_url,
+        server,
+        provider,
+        database,
+        sessions,
+        apps,
+        access,
+        users,
+        audit,
+        groups,
+        gate,
+        pages,
+        log,
+    } = load(&uncommented("# ")).config;
     let set = load(&example()).config;
     let default = Config::default();
     assert_eq!(public_url, default.public_url);
@@ -54,6 +67,8 @@ fn every_commented_default_is_the_default_of_the_code() {
     assert_eq!(sessions, default.sessions);
     assert_eq!(apps, default.apps);
     assert_eq!(access, default.access);
+    assert_eq!(users, default.users);
+    assert_eq!(audit, default.audit);
     assert_eq!(groups, default.groups);
     assert_eq!(gate, default.gate);
     assert_eq!(pages, default.pages);

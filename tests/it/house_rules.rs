@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("access", &["model", "config"]),
     ("gate", &["model", "config"]),
     ("assertion", &["store", "model", "credential", "clock", "random"]),
+    ("audit", &["store", "model", "clock", "config"]),
     ("sessions", OPERATION),
     ("users", OPERATION),
     ("tokens", OPERATION),
@@ -32,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "store",
             "access",
+            "audit",
             "sessions",
             "users",
             "tokens",
@@ -49,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "store",
             "access",
+            "audit",
             "sessions",
             "users",
             "tokens",
@@ -58,11 +61,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pages",
         ],
     ),
-    ("server", &["web", "config", "store", "clock", "names", "sessions", "tokens"]),
+    ("server", &["web", "config", "store", "clock", "names", "sessions", "tokens", "audit"]),
     ("demo", &["clock", "random"]),
 ];
 
-const OPERATION: &[&str] = &["store", "access", "model", "credential", "clock", "random", "config"];
+const OPERATION: &[&str] = &["store", "access", "audit", "model", "credential", "clock", "random", "config"];
 
 /// Only this room may import everything, and nobody imports it.
 const TOP: &str = "cli";

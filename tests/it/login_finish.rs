@@ -33,7 +33,11 @@ async fn a_sign_in_opens_one_session() {
     let desk = Desk::open().await;
     let begun = desk.login.begin(return_to("/reports?q=1#top"), false).await.expect("the provider is there");
     let answer = desk.provider.approve(&begun.authorization_url);
-    let browser = Browser { address: "192.0.2.7".to_owned(), user_agent: format!("Mozilla\u{7}{}", "x".repeat(500)) };
+    let browser = Browser {
+        address: "192.0.2.7".to_owned(),
+        user_agent: format!("Mozilla\u{7}{}", "x".repeat(500)),
+        request_id: "5eaf00d".to_owned(),
+    };
     let finished = desk.login.finish(answer, vec![begun.pending], browser, None).await.expect("an honest provider");
     assert_eq!(finished.return_to, return_to("/reports?q=1#top"));
     let sessions = desk.store.open_sessions();

@@ -51,6 +51,7 @@ mod operator;
 mod outage;
 mod pages;
 mod readme;
+mod removal;
 mod screenshots;
 mod security_headers;
 mod server;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::audit;
 use doorward::clock::{Clock, SystemClock};
+use doorward::config::access::SignUp;
 use doorward::config::database::{Database, Place};
 use doorward::credential::Plain;
-use doorward::model::{Identity, Session, UserId};
+use doorward::model::{EventKind, Identity, Origin, Session, UserId};
 use doorward::names::Names;
 use doorward::random::SeededRandom;
 use doorward::store::{self, SharedStore, SignIn, SignedIn};
@@ -61,7 +63,10 @@ impl Desk {
             address: "192.0.2.7".to_owned(),
             user_agent: "Browser \u{1b}[31m of tests".to_owned(),
         };
-        let signed_in = self.store.sign_in(&SignIn { identity, session, previous: None, most_sessions: 50 }).await;
+        let (user_id, origin) = (UserId::new(subject), Origin::default());
+        let event = audit::event(&SystemClock, EventKind::Login, Some(&user_id), &origin, "", "");
+        let sign_in = SignIn { identity, session, previous: None, most_sessions: 50, sign_up: SignUp::Open, event };
+        let signed_in = self.store.sign_in(&sign_in).await;
         assert!(matches!(signed_in, Ok(SignedIn::Opened(_))), "{signed_in:?}");
         handle
     }
@@ -99,7 +104,147 @@ async fn users_are_listed_as_a_table_and_as_json() {
     assert_eq!(table.stderr, "");
     let first = desk.run(&["users", "list", "--limit", "1", "--json"]);
     assert_eq!(rows(&first).len(), 1);
-    assert!(first.stderr.contains("--limit"), "{first:#?}");
+    assert!(first.stderr.contains("--limit") && first.stderr.contains("--after 1"), "{first:#?}");
+    let rest = desk.run(&["users", "list", "--after", "1", "--json"]);
+    assert_eq!((rows(&rest)[0]["id"].clone(), rest.stderr.as_str()), (json!("2"), ""), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn users_are_filtered_by_what_is_known_of_them() {
+    let desk = Desk::open().await;
+    for (id, email) in
+        [("1", "ada@corp.com"), ("2", "grace@school.edu"), ("3", "Eve@Corp.com"), ("4", "x@sub.corp.com")]
+    {
+        desk.sign_in(id, email, "Somebody").await;
+    }
+    assert_eq!(desk.run(&["users", "block", "3"]).code, 0);
+    let ids = |arguments: &[&str]| {
+        let all = [&["users", "list", "--json"][..], arguments].concat();
+        rows(&desk.run(&all)).iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["--email", "EVE@corp.com"]), ["3"]);
+    assert_eq!(ids(&["--domain", "corp.com"]), ["1", "3"]);
+    assert_eq!(ids(&["--domain", "corp.com", "--after", "1"]), ["3"]);
+    assert_eq!(ids(&["--blocked"]), ["3"]);
+    assert_eq!(ids(&["--blocked", "--domain", "school.edu"]), Vec::<String>::new());
+    assert_eq!(ids(&["--hosted-domain", "corp.com"]), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_blocked_user_is_out_until_unblocked() {
+    let desk = Desk::open().await;
+    let handle = desk.sign_in("1", "ada@example.com", "Ada").await;
+    assert_eq!(desk.run(&["tokens", "create", "--user", "1"]).code, 0);
+    let blocked = desk.run(&["users", "block", "ADA@example.com", "--note", "lost \u{1b}[2J laptop", "--json"]);
+    assert_eq!(blocked.code, 0, "{blocked:#?}");
+    assert_eq!(blocked.json(), json!({"id": "1", "blocked": true, "sessions_ended": 1, "tokens_revoked": 1}));
+    assert!(!desk.is_open(&handle).await);
+    let shown = desk.run(&["users", "show", "1", "--json"]).json();
+    assert!(shown["blocked_at"].is_string() && shown["sessions"] == json!(0), "{shown:#}");
+    let events = rows(&desk.run(&["audit", "--user", "1", "--json"]));
+    assert_eq!((&events[0]["event"], &events[0]["by"]), (&json!("block"), &json!("operator")), "{events:#?}");
+    let detail = events[0]["detail"].as_str().expect("a note");
+    assert!(detail.contains("laptop") && !detail.contains('\u{1b}'), "{detail:?}");
+    let unblocked = desk.run(&["users", "unblock", "1"]);
+    assert!(unblocked.code == 0 && unblocked.stderr.contains("may sign in again"), "{unblocked:#?}");
+    let again = desk.run(&["users", "unblock", "1"]);
+    assert!(again.code == 1 && again.stderr.contains("not blocked"), "{again:#?}");
+    for unknown in ["nobody", "nobody@example.com"] {
+        let ran = desk.run(&["users", "block", unknown]);
+        assert!(ran.code == 1 && ran.stderr.contains(unknown), "{ran:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_deleted_only_where_that_is_meant() {
+    let desk = Desk::open().await;
+    let handle = desk.sign_in("1", "ada@example.com", "Ada").await;
+    let asked = desk.run(&["users", "delete", "1"]);
+    assert!(asked.code == 1 && asked.stderr.contains("--yes") && asked.stderr.contains("anonymise"), "{asked:#?}");
+    assert!(desk.is_open(&handle).await);
+    assert_eq!(desk.run(&["users", "block", "1"]).code, 0);
+    let deleted = desk.run(&["users", "delete", "1", "--yes", "--json"]);
+    assert_eq!(deleted.json(), json!({"id": "1", "deleted": true, "on_delete": "anonymise"}), "{deleted:#?}");
+    assert_eq!(desk.run(&["users", "show", "1"]).code, 1);
+    assert_eq!(desk.run(&["users", "delete", "1", "--yes"]).code, 1);
+    let events = rows(&desk.run(&["audit", "--user", "1", "--json"]));
+    assert_eq!(events.len(), 1, "{events:#?}");
+    assert_eq!((&events[0]["event"], &events[0]["reason"]), (&json!("deletion"), &json!("anonymise")));
+    // The block outlived them, and can be lifted by the id that nobody is known by any more.
+    assert_eq!(desk.run(&["users", "unblock", "1"]).code, 0);
+    desk.sign_in("1", "ada@example.com", "Ada").await;
+}
+
+#[tokio::test]
+async fn all_that_is_kept_of_a_user_is_exported() {
+    let desk = Desk::open().await;
+    let handle = desk.sign_in("1", "ada@example.com", "Ada").await;
+    desk.sign_in("2", "grace@example.com", "Grace").await;
+    let created = desk.run(&["tokens", "create", "--user", "1", "--name", "backup"]);
+    let exported = desk.run(&["users", "export", "ada@example.com"]);
+    let all = exported.json();
+    assert_eq!(all["user"]["email"], json!("ada@example.com"), "{all:#}");
+    assert_eq!(all["sessions"][0]["address"], json!("192.0.2.7"));
+    assert_eq!(all["tokens"][0]["name"], json!("backup"));
+    assert_eq!(all["events"].as_array().expect("events").last().expect("one")["event"], json!("login"));
+    for foreign in ["grace", created.stdout.trim(), handle.reveal()] {
+        assert!(!exported.stdout.contains(foreign), "{foreign}");
+    }
+}
+
+#[tokio::test]
+async fn what_happened_is_listed_newest_first_by_person_kind_and_time() {
+    let desk = Desk::open().await;
+    desk.sign_in("1", "ada@example.com", "Ada").await;
+    desk.sign_in("2", "grace@example.com", "Grace").await;
+    desk.run(&["users", "block", "2"]);
+    let kinds = |arguments: &[&str]| {
+        let all = [&["audit", "--json"][..], arguments].concat();
+        let events = rows(&desk.run(&all));
+        events.iter().map(|event| event["event"].as_str().expect("a kind").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&[]), ["block", "login", "login"]);
+    assert_eq!(kinds(&["--user", "grace@example.com"]), ["block", "login"]);
+    assert_eq!(kinds(&["--event", "login", "--since", "1h"]), ["login", "login"]);
+    assert_eq!(kinds(&["--event", "deletion"]), Vec::<String>::new());
+    let first = desk.run(&["audit", "--limit", "1", "--json"]);
+    let number = rows(&first)[0]["number"].to_string();
+    assert!(first.stderr.contains(&format!("--before {number}")), "{first:#?}");
+    assert_eq!(kinds(&["--before", &number]), ["login", "login"]);
+    assert_eq!(desk.run(&["audit", "--event", "party"]).code, 2);
+    let table = desk.run(&["audit"]).stdout;
+    assert!(table.starts_with("NUMBER") && table.lines().count() == 4, "{table}");
+}
+
+#[tokio::test]
+async fn access_is_explained_by_the_rule_that_decides() {
+    let desk = Desk::open().await;
+    desk.sign_in("1", "ada@corp.com", "Ada").await;
+    let rules = ["--config", "rules.toml", "access", "explain", "--email"];
+    let config = format!(
+        "[providers.somewhere]\nissuer = {ISSUER:?}\nclient_id = \"client\"\nclient_secret = \"secret\"\n\
+         [database]\nurl = \"sqlite:doorward.db\"\n\
+         [access]\nhosted_domains = [\"corp.com\"]\nblocked = [\"eve@corp.com\"]\n"
+    );
+    std::fs::write(desk.folder.path().join("rules.toml"), config).expect("the configuration");
+    let explain = |arguments: &[&str]| desk.run(&[&rules[..], arguments].concat());
+    let allowed = explain(&["ada@corp.com", "--hd", "corp.com"]);
+    assert!(allowed.code == 0 && allowed.stdout.starts_with("may come in (hosted_domains):"), "{allowed:#?}");
+    assert!(allowed.stdout.contains("user 1 has this address and is not blocked"), "{allowed:#?}");
+    let denied = explain(&["ada@corp.com"]).stdout;
+    assert!(
+        denied.starts_with("may not come in (not_on_the_list):") && denied.contains("no hosted domain"),
+        "{denied}"
+    );
+    let answer = explain(&["EVE@corp.com", "--hd", "corp.com", "--json"]).json();
+    assert_eq!((&answer["decision"], &answer["rule"]), (&json!("deny"), &json!("on_the_blocked_list")), "{answer:#}");
+    assert_eq!(answer["words"], json!("eve@corp.com is listed in access.blocked"));
+    desk.run(&["users", "block", "1"]);
+    let blocked = explain(&["ada@corp.com", "--hd", "corp.com"]).stdout;
+    assert!(blocked.contains("user 1") && blocked.contains("blocked since"), "{blocked}");
+    for wrong in [&["nobody"][..], &["a@b.com", "--hd", "x@y"], &["a@*.com"]] {
+        assert_eq!(explain(wrong).code, 2, "{wrong:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward::audit;
 use doorward::clock::{Clock, ManualClock, Timestamp};
+use doorward::config::access::SignUp;
 use doorward::credential::Hashed;
-use doorward::model::{Identity, Scope, Session, Token, User, UserId};
+use doorward::model::{Actor, Event, EventKind, Identity, Origin, Scope, Session, Token, User, UserId};
 use doorward::store::{Refusal, SharedStore, SignIn, SignedIn, StoreError};
 
 use crate::site::databases::Database;
@@ -118,8 +120,21 @@ pub fn session(subject: &str, number: u32) -> Session {
     }
 }
 
+/// Something that happened to `subject` now.
+pub fn event(kind: EventKind, subject: &str) -> Event {
+    let origin = Origin { actor: Actor::Person, request_id: "5eaf00d".to_owned(), address: "192.0.2.7".to_owned() };
+    audit::event(&*clock(), kind, Some(&UserId::new(subject)), &origin, "", "of tests")
+}
+
 pub fn first_sign_in(subject: &str, number: u32) -> SignIn {
-    SignIn { identity: identity(subject), session: session(subject, number), previous: None, most_sessions: 50 }
+    SignIn {
+        identity: identity(subject),
+        session: session(subject, number),
+        previous: None,
+        most_sessions: 50,
+        sign_up: SignUp::Open,
+        event: event(EventKind::Login, subject),
+    }
 }
 
 /// Signs in and expects to be let in.

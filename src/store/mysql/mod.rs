@@ -5,14 +5,17 @@
 //! written as it is, in its own character set.
 
 mod adopt;
+mod audit;
 mod errors;
 mod keys;
 mod pool;
 mod prepare;
+mod removal;
 mod rows;
 mod sessions;
 mod sign_in;
 mod tokens;
+mod transaction;
 mod users;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -11,13 +11,15 @@ use mysql_async::{Conn, Error};
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Timestamp;
+use crate::config::access::SignUp;
 use crate::model::{Session, User, UserId};
 use crate::store::adoption::Adopted;
 use crate::store::mysql::adopt::{as_held, as_id, id_bytes};
+use crate::store::mysql::audit::insert_event;
 use crate::store::mysql::errors::{Remedy, duplicate_key, late, remedy, store_error};
 use crate::store::mysql::pool::{Pool, exec};
 use crate::store::mysql::{Ready, param, quoted};
-use crate::store::{Refusal, Result, SignIn, SignedIn, StoreError};
+use crate::store::{Refusal, Result, SignIn, SignedIn, StoreError, tombstone};
 
 /// How long all of it may take: a cluster that loses a node holds its breath for some seconds.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -149,6 +151,9 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
         Some((id, created_at, None)) => (id, Timestamp::from_unix(created_at), false),
         None => (identity.subject.clone(), now, true),
     };
+    if is_new && is_kept_out(conn, sign_in).await? {
+        return Ok(SignedIn::Refused(Refusal::Blocked));
+    }
     if is_new && is_claimed(conn, &id).await? {
         return Ok(SignedIn::Refused(Refusal::Claimed));
     }
@@ -158,7 +163,7 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
     write_identity(conn, &user, is_new).await?;
     // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
     let may_take_over = !is_new || ready.issuer.as_ref() == Some(&user.identity.issuer);
-    if let Some(refusal) = write_row(conn, &ready.adopted, &user, may_take_over).await? {
+    if let Some(refusal) = write_row(conn, &ready.adopted, &user, may_take_over, sign_in.sign_up).await? {
         return Ok(SignedIn::Refused(refusal));
     }
     if let Some(previous) = &sign_in.previous {
@@ -167,7 +172,15 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
     }
     insert_session(conn, &sign_in.session, &user.id).await?;
     end_oldest(conn, &user.id, &sign_in.session, sign_in.most_sessions).await?;
+    insert_event(conn, &sign_in.event).await?;
     Ok(SignedIn::Opened(user))
+}
+
+/// Whether they were blocked before they were deleted.
+async fn is_kept_out(conn: &mut Conn, sign_in: &SignIn) -> mysql_async::Result<bool> {
+    let left = tombstone::of(&sign_in.identity.issuer, &sign_in.identity.subject);
+    let (rows, _) = exec(conn, "select 1 from doorward_blocks where identity = ?", vec![param(left)]).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Whether another identity has this id already.
@@ -184,6 +197,7 @@ async fn write_row(
     adopted: &Adopted,
     user: &User,
     may_take_over: bool,
+    sign_up: SignUp,
 ) -> mysql_async::Result<Option<Refusal>> {
     let similar = |existing: String| Refusal::SimilarId { table: adopted.table.clone(), existing };
     let (subject, mark) = (user.id.as_str(), as_id(adopted, "?"));
@@ -201,6 +215,9 @@ async fn write_row(
     let is_theirs = !found.is_empty();
     if is_theirs && !may_take_over {
         return Ok(Some(Refusal::Claimed));
+    }
+    if !is_theirs && sign_up == SignUp::Existing {
+        return Ok(Some(Refusal::Newcomer { table: adopted.table.clone() }));
     }
     let (names, mut given) = values(conn, adopted, user).await?;
     if is_theirs && names.is_empty() {

@@ -5,9 +5,11 @@
 //! writer (WAL). `synchronous = full`: what was confirmed outlives a power cut. Another process may use the file at
 //! the same time. Every call runs on a thread for blocking work to its end, even where the asker is gone.
 
+mod audit;
 mod file;
 mod keys;
 mod prepare;
+mod removal;
 mod sessions;
 mod tokens;
 mod users;

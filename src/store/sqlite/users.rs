@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 
 use crate::clock::Timestamp;
+use crate::config::access::SignUp;
 use crate::model::{Identity, User, UserId};
 use crate::store::adoption::{Adopted, gone};
+use crate::store::sqlite::audit::insert_event;
 use crate::store::sqlite::prepare::{adopt, quoted};
 use crate::store::sqlite::sessions::{end_oldest, insert_session};
 use crate::store::sqlite::{Change, Ready, Sqlite};
-use crate::store::{Refusal, Result, SignIn, SignedIn, Users};
+use crate::store::{Refusal, Result, SignIn, SignedIn, Users, tombstone};
 
 /// What a [`User`] is read from, in the order that [`read_user`] expects; the table is called `i`.
 pub const USER: &str = "i.user_id, i.provider, i.issuer, i.subject, i.email, i.email_verified, i.hosted_domain, \
@@ -110,6 +112,9 @@ fn remember(
         Some((id, created_at, None)) => (id, Timestamp::from_unix(created_at), false),
         None => (identity.subject.clone(), now, true),
     };
+    if is_new && is_kept_out(tx, sign_in)? {
+        return Ok(SignedIn::Refused(Refusal::Blocked));
+    }
     if is_new && is_claimed(tx, &id)? {
         return Ok(SignedIn::Refused(Refusal::Claimed));
     }
@@ -117,7 +122,7 @@ fn remember(
         User { id: UserId::new(id), identity: identity.clone(), created_at, last_login_at: now, blocked_at: None };
     // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
     let may_take_over = !is_new || issuer == Some(&user.identity.issuer);
-    if let Some(refusal) = write_row(tx, adopted, &user, may_take_over)? {
+    if let Some(refusal) = write_row(tx, adopted, &user, may_take_over, sign_in.sign_up)? {
         return Ok(SignedIn::Refused(refusal));
     }
     write_identity(tx, &user, is_new)?;
@@ -126,7 +131,14 @@ fn remember(
     }
     insert_session(tx, &sign_in.session, &user.id)?;
     end_oldest(tx, &user.id, &sign_in.session, sign_in.most_sessions)?;
+    insert_event(tx, &sign_in.event)?;
     Ok(SignedIn::Opened(user))
+}
+
+/// Whether they were blocked before they were deleted.
+fn is_kept_out(tx: &Transaction<'_>, sign_in: &SignIn) -> rusqlite::Result<bool> {
+    let left = tombstone::of(&sign_in.identity.issuer, &sign_in.identity.subject);
+    tx.prepare_cached("select 1 from doorward_blocks where identity = ?1")?.exists([left])
 }
 
 /// Whether another identity has this id already.
@@ -141,6 +153,7 @@ fn write_row(
     adopted: &Adopted,
     user: &User,
     may_take_over: bool,
+    sign_up: SignUp,
 ) -> rusqlite::Result<Option<Refusal>> {
     let (table, id) = (quoted(&adopted.table), quoted(&adopted.id.name));
     let subject = user.id.as_str();
@@ -154,6 +167,9 @@ fn write_row(
     }
     if is_theirs && !may_take_over {
         return Ok(Some(Refusal::Claimed));
+    }
+    if !is_theirs && sign_up == SignUp::Existing {
+        return Ok(Some(Refusal::Newcomer { table: adopted.table.clone() }));
     }
     let values = adopted.values(&user.identity, &user.identity);
     let names: Vec<String> = values.iter().map(|(column, _)| quoted(&column.name)).collect();
@@ -185,7 +201,7 @@ fn write_row(
 }
 
 /// The columns of the unique key that an error speaks of.
-fn unique_key(error: &rusqlite::Error) -> Option<String> {
+pub fn unique_key(error: &rusqlite::Error) -> Option<String> {
     let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else { return None };
     let is_unique = matches!(
         failure.extended_code,

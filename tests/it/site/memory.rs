@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use doorward::clock::Timestamp;
+use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
-use doorward::model::{Session, Token, User, UserId};
+use doorward::model::{Event, Recorded, Session, Token, User, UserId};
 use doorward::store::{
-    Key, Keys, Refusal, Result, Sessions, SignIn, SignedIn, SigningKey, Store, StoreError, Tokens, Users,
+    Audit, Deleted, Ended, EventFilter, Key, Keys, Refusal, Removal, Result, Sessions, SignIn, SignedIn, SigningKey,
+    Store, StoreError, Tokens, Users,
 };
 
 /// What a sign-in needs of a store, and no more: the other questions are answered as by an empty one.
@@ -27,6 +29,7 @@ struct Inner {
     keys: Vec<Key>,
     failing: Option<StoreError>,
     refusal: Option<Refusal>,
+    events: Vec<Event>,
 }
 
 impl Memory {
@@ -53,6 +56,11 @@ impl Memory {
     /// Every session that is open.
     pub fn open_sessions(&self) -> Vec<Session> {
         self.inner().sessions.values().cloned().collect()
+    }
+
+    /// Everything that was recorded.
+    pub fn events(&self) -> Vec<Event> {
+        self.inner().events.clone()
     }
 
     /// How often it was asked for the sealing keys.
@@ -89,6 +97,7 @@ impl Users for Memory {
             inner.sessions.remove(previous);
         }
         inner.sessions.insert(sign_in.session.handle, sign_in.session.clone());
+        inner.events.push(sign_in.event.clone());
         Ok(SignedIn::Opened(user))
     }
 
@@ -189,6 +198,37 @@ impl Keys for Memory {
     }
 
     async fn forget_signing_keys_before(&self, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Removal for Memory {
+    async fn block_user(&self, _: &UserId, _: &Event) -> Result<Option<Ended>> {
+        Ok(None)
+    }
+
+    async fn unblock_user(&self, _: &UserId, _: Option<&str>, _: &Event) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn delete_user(&self, _: &UserId, _: OnDelete, _: &Event) -> Result<Deleted> {
+        Ok(Deleted::Unknown)
+    }
+}
+
+#[async_trait]
+impl Audit for Memory {
+    async fn record(&self, event: &Event) -> Result<()> {
+        self.working()?.events.push(event.clone());
+        Ok(())
+    }
+
+    async fn events(&self, _: &EventFilter, _: u32) -> Result<Vec<Recorded>> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep_events(&self, _: Timestamp, _: u32) -> Result<u64> {
         Ok(0)
     }
 }

@@ -1,0 +1,76 @@
+//! A transaction for a change that may be made twice: from the beginning again where another one was in the way, or
+//! where its connection had died before anything was said on it.
+//!
+//! A sign-in has a way of its own, since it can find out afterwards whether it was done.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::time::{sleep, timeout};
+
+use crate::store::mysql::errors::{Remedy, late, remedy, store_error};
+use crate::store::mysql::pool::Pool;
+use crate::store::{Result, StoreError};
+
+/// How long all of it may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How often it is tried.
+const TRIES: u32 = 5;
+
+/// Whether a transaction is kept.
+pub enum Change<T> {
+    Keep(T),
+    Undo(T),
+}
+
+/// What a transaction does, on a connection, with what it was given.
+pub type Work<C, T> = for<'c> fn(&'c mut Conn, &'c C) -> BoxFuture<'c, mysql_async::Result<Change<T>>>;
+
+/// Does `work` with `given`: all of it, or nothing.
+pub async fn transact<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -> Result<T> {
+    timeout(LIMIT, try_often(pool, given, work)).await.map_err(|_| late("a change", LIMIT))?
+}
+
+async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -> Result<T> {
+    let mut last = StoreError::Unavailable("it was not asked".to_owned());
+    let mut needs_fresh = false;
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            sleep(Duration::from_millis(20) * attempt).await;
+        }
+        let mut lease = if needs_fresh { pool.take_fresh().await? } else { pool.take().await? };
+        let error = match once(lease.conn(), given, work).await {
+            Ok(answer) => {
+                lease.give_back();
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        last = store_error(&error);
+        match remedy(&error) {
+            Remedy::Reconnect if lease.is_fresh => return Err(last),
+            Remedy::Reconnect => needs_fresh = true,
+            // The transaction is still open, with half of it done.
+            other => {
+                if lease.conn().query_drop("rollback").await.is_ok() {
+                    lease.give_back();
+                }
+                if other == Remedy::None {
+                    return Err(last);
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn once<C: Sync, T: Send>(conn: &mut Conn, given: &C, work: Work<C, T>) -> mysql_async::Result<T> {
+    conn.query_drop("start transaction").await?;
+    match work(conn, given).await? {
+        Change::Keep(answer) => conn.query_drop("commit").await.map(|()| answer),
+        Change::Undo(answer) => conn.query_drop("rollback").await.map(|()| answer),
+    }
+}
