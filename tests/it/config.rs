@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use doorward::config::access::SignUp;
 use doorward::config::database::{self, Mysql, Place};
 use doorward::config::problem::{Problem, Problems};
 use doorward::config::secret::Secret;
 use doorward::config::server::{Listen, Tls, TrustedProxy};
 use doorward::config::sources::{Flag, Sources};
+use doorward::config::users::OnDelete;
 use doorward::config::{self, Config, Loaded, show};
 use tempfile::TempDir;
 
@@ -20,6 +22,8 @@ struct Said {
 
 /// A provider that needs nothing else.
 const GOOGLE: &str = "[providers.google]\nclient_id = \"1.apps.googleusercontent.com\"\nclient_secret = \"s3cret\"\n";
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What no message may hold.
 const CANARY: &str = "canary-7f3a";
@@ -495,6 +499,44 @@ fn an_access_list_refuses_entries_that_cannot_be_meant() {
         (access.emails, access.email_domains),
         (vec!["ada@example.com".to_owned()], vec!["a.example".to_owned(), "b.example".to_owned()])
     );
+}
+
+#[test]
+fn the_blocked_are_addresses_and_domains_and_whoever_may_sign_up_is_one_of_two_words() {
+    let said = file("access = { blocked = [\"Eve@Example.com\", \"Evil.example\"], sign_up = \"existing\" }");
+    let access = said.config().access;
+    assert_eq!(access.blocked, ["eve@example.com", "evil.example"]);
+    assert_eq!(access.sign_up, SignUp::Existing);
+    assert_eq!(nothing().config().access.sign_up, SignUp::Open);
+    for entry in ["", "*", "@evil.example", "eve@", "*.evil.example", "evil..example", "a@b,c@d", "evil.example "] {
+        assert_eq!(file(&format!("access.blocked = [\"{entry}\"]")).refused(), ["access.blocked"], "{entry:?}");
+    }
+    let problem = file("access.sign_up = \"closed\"").problem();
+    assert!(problem.contains("\"open\" or \"existing\""), "{problem}");
+}
+
+#[test]
+fn a_rule_that_means_less_than_it_seems_to_is_warned_of() {
+    let warnings = |text: &str| file(text).load().warnings.join("\n");
+    let warned = warnings("access.email_domains = [\"gmail.com\", \"corp.com\"]");
+    assert!(warned.contains("Google vouches only") && warned.contains("corp.com"), "{warned}");
+    let warned = warnings("access.hosted_domains = [\"gmail.com\"]");
+    assert!(warned.contains("lets nobody in") && warned.contains("gmail.com"), "{warned}");
+    for fine in ["access.email_domains = [\"gmail.com\"]", "access.hosted_domains = [\"corp.com\"]", ""] {
+        assert_eq!(warnings(fine), "", "{fine}");
+    }
+}
+
+#[test]
+fn rows_of_the_deleted_and_the_record_are_kept_as_said() {
+    let config = file("users.on_delete = \"keep\"\naudit.retention = \"30d\"").config();
+    assert_eq!((config.users.on_delete, config.audit.retention), (OnDelete::Keep, 30 * DAY));
+    let config = nothing().config();
+    assert_eq!((config.users.on_delete, config.audit.retention), (OnDelete::Anonymise, 90 * DAY));
+    assert_eq!(file("users.on_delete = \"forget\"").refused(), ["users.on_delete"]);
+    for wrong in ["23h", "0s", "1000y", "soon"] {
+        assert_eq!(file(&format!("audit.retention = \"{wrong}\"")).refused(), ["audit.retention"], "{wrong}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `CI=true` (see [`site::tiers`]). Each file is named for the word that it is about.
 
 mod access;
+mod access_at_use;
 mod accessibility;
 mod account;
 mod adoption;
@@ -12,6 +13,7 @@ mod api_sessions;
 mod api_tokens;
 mod apps;
 mod assertion;
+mod audit;
 mod binary;
 mod browser_story;
 mod cli;

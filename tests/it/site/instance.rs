@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward::assertion::Assertions;
+use doorward::audit::Audit;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::config::public_url::PublicUrl;
@@ -17,6 +18,7 @@ use doorward::server::{self, Running, listen};
 use doorward::sessions::Sessions;
 use doorward::store;
 use doorward::tokens::Tokens;
+use doorward::users::Users;
 use doorward::web::app::App;
 use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -93,19 +95,26 @@ impl Site {
 
     /// Another instance of the same site on another port: same `public_url`, same database, same provider.
     pub async fn second_instance(&self) -> Self {
+        self.second_instance_with(|_| {}).await
+    }
+
+    /// The same, which has read another configuration.
+    pub async fn second_instance_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.config.clone();
+        change(&mut config);
         let names = Names::from_system();
         let listeners = listen::bind(&anywhere(), &names).await.expect("a free port");
         let port = listeners[0].address().expect("an address").port();
-        let app = compose(&self.config, Arc::clone(&self.clock), names);
+        let app = compose(&config, Arc::clone(&self.clock), names);
         app.store.prepare(Some(self.provider.issuer())).await.expect("the database is ready");
-        let running = server::start(Arc::clone(&app), listeners, None, self.config.server.max_connections);
+        let running = server::start(Arc::clone(&app), listeners, None, config.server.max_connections);
         Self {
             url: format!("http://localhost:{port}"),
             clock: Arc::clone(&self.clock),
             provider: Arc::clone(&self.provider),
             database: Arc::clone(&self.database),
             app,
-            config: self.config.clone(),
+            config,
             _running: running,
         }
     }
@@ -172,6 +181,16 @@ impl Site {
     /// The keys of assertions behind the front door.
     pub fn assertions(&self) -> &Assertions {
         &self.app.assertions
+    }
+
+    /// The people behind the front door.
+    pub fn users(&self) -> &Users {
+        &self.app.users
+    }
+
+    /// What happened to them.
+    pub fn audit(&self) -> &Audit {
+        &self.app.audit
     }
 
     /// The tokens behind the front door.
