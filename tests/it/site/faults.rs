@@ -4,6 +4,7 @@ use doorward::config::Config;
 use doorward::config::public_url::PublicUrl;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
 use doorward::login::{Failed, LoginError};
+use doorward::model::UserId;
 use doorward::pages::{DeniedPage, ErrorPage, Html, Pages};
 use doorward::store::{Refusal, StoreError};
 use doorward::web::error::{Fault, Told};
@@ -28,7 +29,7 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("logout-owed", Fault::LogoutOwed),
         ("defect", Fault::Defect),
     ];
-    let refused = |refusal| LoginError::Refused { email: EMAIL.to_owned(), refusal };
+    let refused = |refusal| LoginError::Refused { subject: UserId::new("1"), email: EMAIL.to_owned(), refusal };
     let (table, key) = ("users".to_owned(), "email".to_owned());
     let logins = [
         ("login-no-pending", LoginError::NoPendingLogin),
@@ -39,8 +40,17 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("login-clock-skew", LoginError::ClockSkew(text())),
         ("login-email-unverified", LoginError::EmailUnverified(None)),
         ("login-email-malformed", LoginError::EmailMalformed),
-        ("login-not-allowed", LoginError::NotAllowed { email: EMAIL.to_owned(), reason: "email_domain" }),
+        (
+            "login-not-allowed",
+            LoginError::NotAllowed {
+                subject: UserId::new("1"),
+                email: EMAIL.to_owned(),
+                reason: "not_on_the_list",
+                words: text(),
+            },
+        ),
         ("login-blocked", refused(Refusal::Blocked)),
+        ("login-newcomer", refused(Refusal::Newcomer { table: table.clone() })),
         ("login-claimed", refused(Refusal::Claimed)),
         ("login-id-too-long", refused(Refusal::IdTooLong { table: table.clone(), width: 11, length: 21 })),
         ("login-unique-key", refused(Refusal::UniqueKey { table, key })),
