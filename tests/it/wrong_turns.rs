@@ -62,8 +62,8 @@ fn start(rest: &str) -> (String, i32) {
     let folder = tempfile::tempdir().expect("a folder");
     configure(folder.path(), free_port(), rest);
     let mut program = Program::start(&mut binary::command(folder.path()));
-    let code = program.wait().code().expect("no signal ended it");
-    (program.said(), code)
+    let (status, said) = program.run_out();
+    (said, status.code().expect("no signal ended it"))
 }
 
 /// Waits until the site's log holds all of `words` in one line.

@@ -82,6 +82,17 @@ impl Program {
         assert!(status.is_ok_and(|status| status.success()), "kill -{name} {}", self.id());
     }
 
+    /// Waits until it ends by itself, and until all it said was read: how it ended, and what it said.
+    pub fn run_out(&mut self) -> (ExitStatus, String) {
+        let status = self.wait();
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lines.lock().expect("no reader panics");
+        while lines.streams_ended < 2 && Instant::now() < deadline {
+            lines = self.output.news.wait_timeout(lines, PAUSE).expect("no reader panics").0;
+        }
+        (status, lines.said.join("\n"))
+    }
+
     /// How it ended, if it has.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
