@@ -82,6 +82,10 @@ fn people(pages: &Pages) -> Vec<Sample> {
         };
         samples.push((format!("denied-{case}"), pages.denied(&denied)));
     }
+    // Whose provider says no name is called by their address, once.
+    let (name, picture) = ("ada@example.com", None);
+    let nameless = ProfilePage { name, email: name, picture, logout_url: "/logout", account_url: "/account" };
+    samples.push(("profile-nameless".to_owned(), pages.profile(&nameless)));
     samples
 }
 

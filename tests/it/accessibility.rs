@@ -56,6 +56,24 @@ const STICKS_OUT: &str = "(() => {
     return found;
 })()";
 
+/// Words of ordinary length that go on in the next line.
+const BROKEN: &str = "(() => {
+    const found = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        if (text.parentElement.closest('pre, .sr-only')) continue;
+        for (const { 0: word, index } of text.data.matchAll(/[A-Za-z]+/g)) {
+            if (word.length > 14) continue;
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            if (new Set([...range.getClientRects()].map(box => box.top)).size > 1) found.push('broken: ' + word);
+        }
+    }
+    return found;
+})()";
+
 /// Buttons, links that stand alone and what opens: anything lower than a finger needs.
 const TOO_SMALL: &str = "[...document.querySelectorAll('button, summary, a, input, select')]
     .filter(element => getComputedStyle(element).display !== 'inline' && element.getBoundingClientRect().height > 0)
@@ -87,8 +105,10 @@ async fn axe_finds_nothing_on_any_page_in_any_scheme_at_any_width() {
             let unclear = judged.unclear.iter().filter(|line| !line.contains("aria-hidden"));
             let lines = judged.violations.iter().chain(unclear);
             found.extend(lines.map(|line| format!("{picture} {}: {line}", view.name())));
-            let sticks_out = strings(&browser.evaluate(STICKS_OUT).await);
-            found.extend(sticks_out.iter().map(|what| format!("{picture} {}: {what}", view.name())));
+            for question in [STICKS_OUT, BROKEN] {
+                let lines = strings(&browser.evaluate(question).await);
+                found.extend(lines.iter().map(|what| format!("{picture} {}: {what}", view.name())));
+            }
         }
         let too_small = strings(&browser.evaluate(TOO_SMALL).await);
         found.extend(too_small.iter().map(|what| format!("{picture}: too small for a finger: {what}")));

@@ -20,6 +20,16 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("method-not-allowed", Fault::MethodNotAllowed("GET, HEAD")),
         ("not-signed-in", Fault::NotSignedIn),
         ("not-a-navigation", Fault::NotANavigation),
+        ("bad-token", Fault::BadToken),
+        ("scope-too-narrow", Fault::ScopeTooNarrow),
+        ("session-required", Fault::SessionRequired),
+        ("sign-in-again", Fault::SignInAgain),
+        ("none-of-yours", Fault::NoneOfYours),
+        ("too-many-tokens", Fault::TooManyTokens),
+        ("bad-value", Fault::BadValue("the name is empty")),
+        ("wrong-kind", Fault::WrongKind),
+        ("not-through-the-gate", Fault::NotThroughTheGate(EMAIL.to_owned())),
+        ("closed", Fault::Closed),
         ("ambiguous", Fault::Ambiguous),
         ("foreign-origin", Fault::ForeignOrigin),
         ("body-too-large", Fault::BodyTooLarge),
@@ -57,11 +67,11 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("login-store", LoginError::Store(StoreError::Unavailable(text()))),
     ];
     let rules = ReturnRules::new(site, &Config::default().apps);
+    // An address that is longer than any page is wide.
+    let long = ReturnTo::parse(&format!("/{}", "long/".repeat(300)), &rules).expect("a sign-in returns there");
+    faults.push(("circle", Fault::Circle(long.clone())));
     faults.extend(logins.map(|(name, error)| {
-        // An address that is longer than any page is wide.
-        let return_to = ReturnTo::parse(&format!("/{}", "long/".repeat(300)), &rules);
-        assert!(return_to.is_some(), "no sign-in returns there");
-        (name, Fault::Login(Box::new(Failed { error, return_to, spent: None })))
+        (name, Fault::Login(Box::new(Failed { error, return_to: Some(long.clone()), spent: None })))
     }));
     faults
 }
@@ -72,18 +82,17 @@ pub fn told_by(pages: &Pages, site: &PublicUrl) -> Vec<(&'static str, Html)> {
     let request_id = "01JD8Q6T9M4W3ZK7";
     let page = |fault: &Fault| {
         let Told { heading, what, advice, way_on } = fault.told(&paths);
-        match fault {
-            Fault::Login(failed)
-                if matches!(failed.error, LoginError::NotAllowed { .. } | LoginError::Refused { .. }) =>
-            {
-                let denied = DeniedPage { email: EMAIL, sentence: what, other_account_url: &way_on.1, request_id };
-                pages.denied(&denied).expect("a page")
-            }
-            _ => {
-                let error = ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id };
-                pages.error(&error).expect("a page")
-            }
+        let is_somebody = match fault {
+            Fault::NotThroughTheGate(_) => true,
+            Fault::Login(failed) => matches!(failed.error, LoginError::NotAllowed { .. } | LoginError::Refused { .. }),
+            _ => false,
+        };
+        if is_somebody {
+            let denied = DeniedPage { email: EMAIL, sentence: what, other_account_url: &way_on.1, request_id };
+            return pages.denied(&denied).expect("a page");
         }
+        let error = ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id };
+        pages.error(&error).expect("a page")
     };
     faults(site).iter().map(|(name, fault)| (*name, page(fault))).collect()
 }

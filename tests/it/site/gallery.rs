@@ -32,7 +32,8 @@ const LOGO: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 90 3
     fill=\"#0f766e\"/><path fill=\"#fff\" d=\"M10 8h14v4h-5v11h-4V12h-5zM30 8h12v4h-8v2h7v4h-7v1h8v4H30zm27 0h4l6 15h-4l-1-3h-6\
     l-1 3h-4zm2 5-2 4h4z\"/></svg>";
 
-const CUSTOM: &str = "main { border-block-start: 6px solid var(--color-accent) }\nh1 { font-family: Georgia, serif }\n";
+const CUSTOM: &str =
+    "main.max-w-sm { border-block-start: 6px solid var(--color-accent) }\nh1 { font-family: Georgia, serif }\n";
 
 /// The samples, hung up. It closes when it is dropped.
 pub struct Gallery {
