@@ -17,10 +17,11 @@
 //! | [`assertion`] | the signed word that tells an app who is asking | store, model, credential, clock, random |
 //! | [`audit`] | what happened, in the log and in the store | store, model, clock, config |
 //! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, audit, model, credential, clock, random, config |
+//! | [`devices`] | terminals that wait for their person to let them in | store, tokens, model, credential, clock, random |
 //! | [`login`] | from "not known" to "signed in" | all of the above |
 //! | [`pages`] | what a person sees | clock, model, config |
 //! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
-//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, audit, of `store` only its errors |
+//! | [`server`] | bytes in and out, the drain, the janitor | web, config, clock, names, sessions, tokens, devices, audit, of `store` only its errors |
 //! | [`demo`] | a pretend provider that shares no code with `login` | clock, random |
 //! | [`cli`] | what an operator types; the only room that may import everything | everything |
 //!
@@ -34,6 +35,7 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod demo;
+pub mod devices;
 pub mod gate;
 pub mod logging;
 pub mod login;

@@ -104,14 +104,20 @@ impl Tokens {
 
     /// Makes a token for `user_id` that lives for `life`. The value is not kept: show it now or never.
     pub async fn create(&self, user_id: UserId, name: String, scope: Scope, life: Duration) -> Result<(Plain, Token)> {
+        let (value, token) = self.minted(user_id, name, scope, life);
+        self.store.create_token(&token).await?;
+        Ok((value, token))
+    }
+
+    /// The same, kept by nobody yet.
+    pub fn minted(&self, user_id: UserId, name: String, scope: Scope, life: Duration) -> (Plain, Token) {
         let value = mint(&*self.random);
         let now = self.clock.now();
         let last_four = value.reveal()[value.reveal().len() - 4..].to_owned();
         let hash = value.hashed();
         let (created_at, expires_at) = (now, now + life);
         let token = Token { hash, user_id, name, scope, last_four, created_at, expires_at, last_used_at: None };
-        self.store.create_token(&token).await?;
-        Ok((value, token))
+        (value, token)
     }
 
     /// Who holds `value`. `None`: nobody, for whichever reason; an error says nothing about the token.
@@ -162,6 +168,11 @@ impl Tokens {
     pub async fn list_own(&self, user: &UserId) -> Result<Vec<Token>> {
         // An operator may have made more than a person can.
         self.list(Some(user), 4 * MOST_PER_USER).await
+    }
+
+    /// Revokes this very token: the one thing that whoever holds it may do to it.
+    pub async fn revoke(&self, token: &Token) -> Result<()> {
+        self.store.revoke_tokens_named(&token.hash.short(), Some(&token.user_id)).await.map(drop)
     }
 
     /// Revokes every token of `user`. How many there were.

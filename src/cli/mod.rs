@@ -13,6 +13,7 @@ pub mod demo;
 pub mod failure;
 pub mod healthcheck;
 pub mod init;
+pub mod keychain;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;
@@ -21,6 +22,7 @@ pub mod pages;
 pub mod serve;
 pub mod sessions;
 pub mod table;
+pub mod terminal;
 pub mod tokens;
 pub mod users;
 
@@ -73,6 +75,12 @@ enum Command {
     Audit(audit::Args),
     /// Takes the pages' templates out, to be made one's own
     Pages(pages::Args),
+    /// Signs this terminal in to a site, by a code typed in a browser
+    Login(terminal::Login),
+    /// Shows who this terminal is signed in as
+    Me(terminal::Me),
+    /// Signs this terminal out and revokes its token
+    Logout(terminal::Logout),
     /// Prints the OpenAPI document
     Openapi(openapi::Args),
 }
@@ -121,6 +129,9 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Tokens(args)) => tokens::run(args, context).await,
             Some(Command::Keys(args)) => keys::run(args, context).await,
             Some(Command::Pages(args)) => pages::run(args, context).await,
+            Some(Command::Login(args)) => terminal::login(args, context).await,
+            Some(Command::Me(args)) => terminal::me(args, context).await,
+            Some(Command::Logout(args)) => terminal::logout(args, context).await,
             Some(Command::Openapi(args)) => openapi::run(args, context).await,
         }
     })

@@ -10,7 +10,7 @@
 
 mod attempts;
 mod discovery;
-mod http;
+pub mod http;
 mod id_token;
 mod identity;
 mod pending;

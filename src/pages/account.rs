@@ -1,4 +1,5 @@
-//! The pages of somebody's account: what they keep here, and the question before it is deleted.
+//! The pages of somebody's account: what they keep here, the question before it is deleted, the terminal that asks to
+//! be let in.
 
 use minijinja::Value;
 use serde::Serialize;
@@ -110,6 +111,40 @@ pub struct DeletePage<'a> {
     pub account_url: &'a str,
 }
 
+/// The code that a terminal shows is typed here, and what waits under it decided about.
+#[derive(Clone, Debug, Serialize)]
+pub struct DevicePage<'a> {
+    /// As whom the terminal would be signed in.
+    pub email: &'a str,
+    /// What waits under the code that was typed; `None`: it is to be typed.
+    pub waiting: Option<WaitingDevice>,
+    /// Why the code was not taken.
+    pub refusal: Option<&'a str>,
+    /// Whether the sign-in is recent enough.
+    pub is_fresh: bool,
+    /// Where the forms post to.
+    pub device_url: &'a str,
+    /// Where a sign-in starts that leads back here.
+    pub fresh_sign_in_url: &'a str,
+    /// Where "Leave it" leads.
+    pub home_url: &'a str,
+}
+
+/// A terminal that waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct WaitingDevice {
+    /// The code, as it was typed.
+    pub code: String,
+    /// What the machine calls itself.
+    pub machine: String,
+    /// Where it asked from; empty where nobody knows.
+    pub address: String,
+    /// When it asked.
+    pub asked: Moment,
+    /// What it wants to see, in words.
+    pub scope: &'static str,
+}
+
 impl Pages {
     /// What a person keeps here.
     pub fn account(&self, page: &AccountPage<'_>) -> Result<Html, PageError> {
@@ -119,5 +154,10 @@ impl Pages {
     /// The question before an account is deleted.
     pub fn delete(&self, page: &DeletePage<'_>) -> Result<Html, PageError> {
         self.render("delete.html", page, Value::UNDEFINED)
+    }
+
+    /// A terminal that asks to be let in.
+    pub fn device(&self, page: &DevicePage<'_>) -> Result<Html, PageError> {
+        self.render("device.html", page, Value::UNDEFINED)
     }
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::pages::account::{AccountPage, AccountUrls, DeletePage, MadeToken, SessionRow, TokenRow};
+use crate::pages::account::{
+    AccountPage, AccountUrls, DeletePage, DevicePage, MadeToken, SessionRow, TokenRow, WaitingDevice,
+};
 use crate::pages::moment::Moment;
 use crate::pages::{
     ContinuePage, DeniedPage, DocsPage, ErrorPage, Html, LoginPage, LogoutPage, PageError, Pages, ProfilePage,
@@ -132,6 +134,26 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         delete_url: "/account/delete",
         account_url: "/account",
     };
+    let typing = DevicePage {
+        email,
+        waiting: None,
+        refusal: None,
+        is_fresh: true,
+        device_url: "/device",
+        fresh_sign_in_url: "/login?rd=%2Fdevice&prompt=select_account",
+        home_url: "/",
+    };
+    let mistyped =
+        DevicePage { refusal: Some("No terminal waits under this code. Look at it again."), ..typing.clone() };
+    let left_open = DevicePage { is_fresh: false, ..typing.clone() };
+    let terminal = WaitingDevice {
+        code: "BCDF-GHJK".to_owned(),
+        machine: "build-server-7.example.com".to_owned(),
+        address: "2001:db8:85a3:8d3:1319:8a2e:370:7348".to_owned(),
+        asked: moment("just now"),
+        scope: "who you are, and where else you are signed in",
+    };
+    let waiting = DevicePage { waiting: Some(terminal), ..typing.clone() };
     let stale = DeletePage { email: LONG_WORD, is_fresh: false, ..delete.clone() };
     vec![
         ("account".to_owned(), pages.account(&sole)),
@@ -139,6 +161,10 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         ("account-many".to_owned(), pages.account(&full)),
         ("account-made".to_owned(), pages.account(&new)),
         ("account-refused".to_owned(), pages.account(&refused)),
+        ("device".to_owned(), pages.device(&typing)),
+        ("device-refused".to_owned(), pages.device(&mistyped)),
+        ("device-stale".to_owned(), pages.device(&left_open)),
+        ("device-waiting".to_owned(), pages.device(&waiting)),
         ("delete".to_owned(), pages.delete(&delete)),
         ("delete-stale".to_owned(), pages.delete(&stale)),
     ]

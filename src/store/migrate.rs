@@ -48,6 +48,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0004_audit.sql"),
     },
+    Step {
+        number: 5,
+        name: "terminals that wait to be let in",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0005_devices.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -75,6 +81,12 @@ pub const MYSQL: &[Step] = &[
         name: "tables of what happened and of blocks that outlive deletion",
         needs: 1,
         sql: include_str!("migrations/mysql/0004_audit.sql"),
+    },
+    Step {
+        number: 5,
+        name: "terminals that wait to be let in",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0005_devices.sql"),
     },
 ];
 

@@ -5,6 +5,7 @@
 //! | [`Users`]    | `users`, `doorward_identities` | the people, for the site and for us       |
 //! | [`Sessions`] | `doorward_sessions`   | browsers that are signed in                      |
 //! | [`Tokens`]   | `doorward_tokens`     | credentials of programs                          |
+//! | [`Devices`]  | `doorward_devices`    | programs that wait for their person to let them in |
 //! | [`Keys`]     | `doorward_keys`, `doorward_signing_keys` | what seals pending logins and signs assertions |
 //! | [`Removal`]  | all of these, `doorward_blocks` | keeping people out, and forgetting them         |
 //! | [`Audit`]    | `doorward_audit`      | what happened, while it is of interest           |
@@ -29,7 +30,7 @@ use crate::config::access::SignUp;
 use crate::config::database::{Database, Place};
 use crate::config::users::OnDelete;
 use crate::credential::Hashed;
-use crate::model::{Event, EventKind, Identity, Recorded, Session, Token, User, UserId};
+use crate::model::{Device, Event, EventKind, Identity, Recorded, Session, Token, User, UserId};
 use crate::names::Names;
 use crate::store::mysql::Mysql;
 use crate::store::sqlite::Sqlite;
@@ -206,6 +207,27 @@ pub trait Tokens: Send + Sync {
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }
 
+/// Programs that wait for their person to let them in (RFC 8628).
+#[async_trait]
+pub trait Devices: Send + Sync {
+    /// Keeps a program that waits, unless `most` wait already, or `most_of_address` of those from its address. Whether
+    /// it is kept.
+    async fn ask_device(&self, device: &Device, most: u32, most_of_address: u32) -> Result<bool>;
+    /// The program under this code of a person's, decided or not, however old.
+    async fn device_by_user_code(&self, user_code: &Hashed) -> Result<Option<Device>>;
+    /// Notes what `user` decided, if nobody has and the code is good at `now`. Compare-and-set; whether it was noted.
+    async fn decide_device(&self, user_code: &Hashed, user: &UserId, approved: bool, now: Timestamp) -> Result<bool>;
+    /// The program that holds this code, decided or not, however old.
+    async fn device_by_code(&self, code: &Hashed) -> Result<Option<Device>>;
+    /// Notes that the program asked at `now` and must leave `pause` seconds before it asks again.
+    async fn note_poll(&self, code: &Hashed, now: Timestamp, pause: u32) -> Result<()>;
+    /// Takes the program away and keeps `token`, both or neither; only one that the token's user let in. Of two that
+    /// come at once one is answered yes.
+    async fn redeem_device(&self, code: &Hashed, token: &Token) -> Result<bool>;
+    /// Forgets at most `limit` programs whose codes ended before this moment. How many.
+    async fn sweep_devices(&self, before: Timestamp, limit: u32) -> Result<u64>;
+}
+
 /// A secret shared by all instances, kept in the database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
@@ -314,7 +336,7 @@ pub trait Audit: Send + Sync {
 
 /// The whole memory.
 #[async_trait]
-pub trait Store: Users + Sessions + Tokens + Keys + Removal + Audit {
+pub trait Store: Users + Sessions + Tokens + Devices + Keys + Removal + Audit {
     /// Makes the tables ready: creates the database where it may, adopts or creates `users`, runs our migrations under
     /// a lease, records `issuer` as the one that plain ids belong to, or finds that it is recorded. Safe to repeat.
     /// Every other method answers [`StoreError::Unavailable`] until this has succeeded once.

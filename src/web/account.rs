@@ -216,7 +216,7 @@ fn token_row(token: &Token, now: Timestamp) -> TokenRow {
 }
 
 /// The session that the request presents. Whoever has none is told so: a form may not be redirected to a provider.
-async fn signed_in(app: &App, request: &Request) -> Result<(Session, User), Error> {
+pub async fn signed_in(app: &App, request: &Request) -> Result<(Session, User), Error> {
     let found = visitor::session(app, request.headers()).await?;
     found.map(|(_, session, user)| (session, user)).ok_or_else(|| Fault::NotSignedIn.into())
 }
@@ -227,6 +227,6 @@ fn done(app: &App, word: &str) -> Response {
 }
 
 /// The value of a form's field.
-fn field(body: &[u8], name: &str) -> Option<String> {
+pub fn field(body: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

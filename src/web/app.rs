@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::config::gate::RemoteUser;
 use crate::config::public_url::PublicUrl;
 use crate::config::server::TrustedProxy;
+use crate::devices::Devices;
 use crate::gate::Gate;
 use crate::login::Login;
 use crate::login::provider::Unusable;
@@ -74,6 +75,8 @@ pub struct App {
     pub users: Users,
     /// What happened to them.
     pub audit: Audit,
+    /// Terminals that wait to be let in.
+    pub devices: Devices,
     /// Which addresses may be returned to.
     pub return_rules: ReturnRules,
     /// Where a sign-in without `rd` ends.
@@ -109,6 +112,7 @@ impl App {
             }
             None => None,
         };
+        let tokens = Tokens::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), access.clone());
         let label = |provider: &crate::config::provider::Provider| ProviderLabel {
             label: provider.label.clone(),
             is_google: provider.name == "google",
@@ -129,7 +133,8 @@ impl App {
             sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),
             users: Users::new(Arc::clone(&store), Arc::clone(&clock), config.users.on_delete),
             audit: Audit::new(Arc::clone(&store), Arc::clone(&clock), &config.audit),
-            tokens: Tokens::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), access),
+            devices: Devices::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), tokens.clone()),
+            tokens,
             gate: Gate::new(&config.gate, &config.groups),
             remote_user: config.gate.user,
             assertions: Assertions::new(Arc::clone(&store), Arc::clone(&clock), config.public_url.to_string()),

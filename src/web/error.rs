@@ -45,6 +45,9 @@ pub enum Fault {
     /// The visitor has as many tokens as anybody may.
     #[error("there are too many tokens")]
     TooManyTokens,
+    /// So many programs wait to be let in that no more are taken.
+    #[error("too many programs wait to be let in")]
+    TooManyWait,
     /// A value that this door does not take, and why.
     #[error("a value cannot be taken: {0}")]
     BadValue(&'static str),
@@ -148,6 +151,7 @@ impl Fault {
             Self::Circle(_) => StatusCode::CONFLICT,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
             Self::TooManyTokens => StatusCode::CONFLICT,
+            Self::TooManyWait => StatusCode::TOO_MANY_REQUESTS,
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -176,6 +180,7 @@ impl Fault {
             Self::SignInAgain => "reauthentication_required",
             Self::NoneOfYours => "none_of_yours",
             Self::TooManyTokens => "too_many_tokens",
+            Self::TooManyWait => "too_many_wait",
             Self::BadValue(_) => "invalid_value",
             Self::WrongKind => "wrong_content_type",
             Self::NotThroughTheGate(_) => "not_allowed",
@@ -207,7 +212,11 @@ impl Fault {
 
     /// After how many seconds asking again makes sense.
     pub fn retry_after(&self) -> Option<u32> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2)
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(2),
+            StatusCode::TOO_MANY_REQUESTS => Some(60),
+            _ => None,
+        }
     }
 
     /// What a person is told, with addresses of ours as `paths` write them.
@@ -258,6 +267,12 @@ impl Fault {
                 "You have as many tokens as anybody may have here.",
                 "Revoke one that you no longer need; then make the new one.",
                 ("Go to your account", paths.to(ACCOUNT)),
+            ),
+            Self::TooManyWait => told(
+                "Too many wait already",
+                "So many terminals wait to be let in, here or at your address, that no more are taken.",
+                "Decide about those, or try again in a few minutes.",
+                home(),
             ),
             Self::BadValue(why) => {
                 told("That cannot be taken", why, "Change it and try again.", ("Go to your account", paths.to(ACCOUNT)))

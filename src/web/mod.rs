@@ -11,6 +11,7 @@ pub mod api;
 pub mod app;
 pub mod assets;
 pub mod cookies;
+pub mod device;
 pub mod error;
 pub mod gate;
 pub mod guard;
@@ -62,6 +63,7 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::ACCOUNT_SESSIONS, post(account::end_sessions))
         .at(paths::ACCOUNT_TOKENS, post(account::change_tokens))
         .at(paths::DOWNLOAD, get(account::download))
+        .at(paths::DEVICE, get(device::ask).post(device::decide))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))
         .at(paths::GATE, gate::gate)
@@ -118,7 +120,7 @@ impl FrontDoor {
         if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
             return Ok(self.right_host(&request));
         }
-        if !paths::is_safe(&visit.method) && !self.may_change(&request, visit) {
+        if !paths::is_safe(&visit.method) && !self.may_change(door, &request, visit) {
             return Err(Fault::ForeignOrigin.into());
         }
         read_body(&mut request, self.body_patience).await?;
@@ -127,11 +129,12 @@ impl FrontDoor {
     }
 
     /// Whether a change may be asked for: by a page of ours, or by a program with a token of its own, which no page of
-    /// another site can make a browser send; below `/api` it alone decides, whatever cookie comes with it.
-    fn may_change(&self, request: &Request, visit: &Visit) -> bool {
+    /// another site can make a browser send; below `/api` it alone decides, whatever cookie comes with it. Doors
+    /// that take strangers look at no cookie at all.
+    fn may_change(&self, door: &paths::Door, request: &Request, visit: &Visit) -> bool {
         let is_program = self.app.paths.below(&visit.path).is_some_and(paths::is_for_programs)
             && visitor::brings_token(request.headers());
-        is_program || csrf::is_same_origin(request.headers(), &self.app.public_url.origin())
+        is_program || door.takes_strangers || csrf::is_same_origin(request.headers(), &self.app.public_url.origin())
     }
 
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {

@@ -26,6 +26,12 @@ pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
 pub const ACCOUNT_TOKENS: &str = "/account/tokens";
 /// Everything kept about a person, as a file.
 pub const DOWNLOAD: &str = "/account/download";
+/// Where a person types the code that their terminal shows.
+pub const DEVICE: &str = "/device";
+/// Where a program asks to be let in.
+pub const DEVICES: &str = "/api/device";
+/// Where it asks whether it may.
+pub const DEVICE_TOKEN: &str = "/api/device/token";
 /// Where a person deletes their account.
 pub const DELETE: &str = "/account/delete";
 /// The browsers they are signed in with.
@@ -64,10 +70,13 @@ pub struct Door {
     pub allow: &'static str,
     /// Whether it shows a page, so that another `Host` is sent to the right one.
     pub is_page: bool,
+    /// Whether changes are taken from whoever asks, without proof that a page of ours does: nothing that a browser sends
+    /// by itself is looked at there.
+    pub takes_strangers: bool,
 }
 
 const fn page(path: &'static str, allow: &'static str) -> Door {
-    Door { path, allow, is_page: true }
+    Door { path, allow, is_page: true, takes_strangers: false }
 }
 
 const fn data(path: &'static str) -> Door {
@@ -75,7 +84,11 @@ const fn data(path: &'static str) -> Door {
 }
 
 const fn change(path: &'static str, allow: &'static str) -> Door {
-    Door { path, allow, is_page: false }
+    Door { path, allow, is_page: false, takes_strangers: false }
+}
+
+const fn open(path: &'static str, allow: &'static str) -> Door {
+    Door { path, allow, is_page: false, takes_strangers: true }
 }
 
 /// Every method there is: the door changes nothing, and whoever asks there asks for somebody else's request.
@@ -103,14 +116,17 @@ pub const DOORS: &[Door] = &[
     page(ACCOUNT_SESSIONS, "POST"),
     page(ACCOUNT_TOKENS, "POST"),
     page(DOWNLOAD, "GET, HEAD"),
+    page(DEVICE, "GET, HEAD, POST"),
     data(ME),
+    open(DEVICES, "POST"),
+    open(DEVICE_TOKEN, "POST"),
     change(SESSIONS, "GET, HEAD, DELETE"),
     change(SESSION, "DELETE"),
     change(TOKENS, "GET, HEAD, POST"),
     change(TOKEN, "DELETE"),
     data(OPENAPI),
     data(DOCS),
-    Door { path: GATE, allow: ANY, is_page: false },
+    change(GATE, ANY),
     data(JWKS),
     data(HEALTHZ),
     data(READYZ),

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sessions", OPERATION),
     ("users", OPERATION),
     ("tokens", OPERATION),
+    ("devices", &["store", "tokens", "model", "credential", "clock", "random"]),
     (
         "login",
         &[
@@ -55,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sessions",
             "users",
             "tokens",
+            "devices",
             "gate",
             "assertion",
             "login",

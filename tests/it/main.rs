@@ -24,6 +24,7 @@ mod cookies;
 mod csrf;
 mod database_tls;
 mod demo;
+mod devices;
 mod evening;
 mod every_door;
 mod front_door;
@@ -60,6 +61,7 @@ mod server;
 mod sessions;
 mod static_binary;
 mod store;
+mod terminal;
 mod wrong_turns;
 
 // The harness.

@@ -83,7 +83,7 @@ fn no_page_carries_script_or_style_or_loads_from_elsewhere() {
                     assert!(is_ours || is_picture, "{name} loads {value}");
                 }
                 if attribute == "action" {
-                    let is_ours = value == "/logout" || value.starts_with("/account/");
+                    let is_ours = matches!(value.as_str(), "/logout" | "/device") || value.starts_with("/account/");
                     assert!(is_ours && element.attribute("method") == Some("post"), "{name} sends a form to {value}");
                 }
             }

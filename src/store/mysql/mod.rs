@@ -6,6 +6,7 @@
 
 mod adopt;
 mod audit;
+mod devices;
 mod errors;
 mod keys;
 mod pool;

@@ -12,24 +12,30 @@ use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
 use crate::store::{Result, Tokens};
 
+/// Keeps a new token. A hash that stands there already is this very token, kept before the connection died.
+pub const INSERT_TOKEN: &str = "insert into doorward_tokens \
+    (hash, user_id, name, last_four, created_at, expires_at, last_used_at, scope) \
+    values (?, ?, ?, ?, ?, ?, ?, ?) on duplicate key update hash = hash";
+
+/// The parameters of [`INSERT_TOKEN`].
+pub fn token_params(token: &Token) -> Vec<Value> {
+    vec![
+        param(token.hash.as_bytes()),
+        param(token.user_id.as_str()),
+        param(token.name.as_str()),
+        param(token.last_four.as_str()),
+        param(token.created_at.unix()),
+        param(token.expires_at.unix()),
+        param(token.last_used_at.map(Timestamp::unix)),
+        param(token.scope.as_str()),
+    ]
+}
+
 #[async_trait]
 impl Tokens for Mysql {
     async fn create_token(&self, token: &Token) -> Result<()> {
         self.ready()?;
-        // A hash that stands there already is this very token, kept before the connection died.
-        let sql = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, last_used_at, \
-                   scope) values (?, ?, ?, ?, ?, ?, ?, ?) on duplicate key update hash = hash";
-        let params = vec![
-            param(token.hash.as_bytes()),
-            param(token.user_id.as_str()),
-            param(token.name.as_str()),
-            param(token.last_four.as_str()),
-            param(token.created_at.unix()),
-            param(token.expires_at.unix()),
-            param(token.last_used_at.map(Timestamp::unix)),
-            param(token.scope.as_str()),
-        ];
-        self.pool.change(WRITE, sql, params).await.map(drop)
+        self.pool.change(WRITE, INSERT_TOKEN, token_params(token)).await.map(drop)
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {

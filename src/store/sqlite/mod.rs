@@ -6,6 +6,7 @@
 //! the same time. Every call runs on a thread for blocking work to its end, even where the asker is gone.
 
 mod audit;
+mod devices;
 mod file;
 mod keys;
 mod prepare;

@@ -1,7 +1,7 @@
 //! Credentials of programs.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
@@ -32,19 +32,8 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
 impl Tokens for Sqlite {
     async fn create_token(&self, token: &Token) -> Result<()> {
         let token = token.clone();
-        let statement = "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, \
-                         last_used_at, scope) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.write(move |tx, _| {
-            tx.prepare_cached(statement)?.execute(params![
-                token.hash.as_bytes(),
-                token.user_id.as_str(),
-                token.name,
-                token.last_four,
-                token.created_at.unix(),
-                token.expires_at.unix(),
-                token.last_used_at.map(Timestamp::unix),
-                token.scope.as_str(),
-            ])?;
+            insert_token(tx, &token)?;
             Ok(Change::Keep(()))
         })
         .await
@@ -113,4 +102,23 @@ impl Tokens for Sqlite {
 fn list(conn: &Connection, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Token>> {
     let mut rows = conn.prepare_cached(&format!("select {TOKEN} from doorward_tokens t {which}"))?;
     rows.query_map(params, read_token)?.collect()
+}
+
+/// Keeps a new token.
+pub fn insert_token(tx: &Transaction<'_>, token: &Token) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "insert into doorward_tokens (hash, user_id, name, last_four, created_at, expires_at, last_used_at, scope) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        token.hash.as_bytes(),
+        token.user_id.as_str(),
+        token.name,
+        token.last_four,
+        token.created_at.unix(),
+        token.expires_at.unix(),
+        token.last_used_at.map(Timestamp::unix),
+        token.scope.as_str(),
+    ])?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::model::{Scope, Session, User};
+use crate::model::{Scope, Session, Token, User};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::visitor::{self, Via, Visitor};
@@ -83,6 +83,17 @@ impl Asking {
         match self.known()? {
             (user, Via::Session(session)) => Ok((user, session)),
             (_, Via::Token(_)) => Err(Fault::SessionRequired.into()),
+        }
+    }
+
+    /// The token that asks, where it is one.
+    pub fn token(&self) -> Option<&Token> {
+        match &self.0 {
+            Visitor::Known(_, via) => match &**via {
+                Via::Token(token) => Some(token),
+                Via::Session(_) => None,
+            },
+            _ => None,
         }
     }
 

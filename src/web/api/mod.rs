@@ -1,6 +1,7 @@
 //! `/api`: for programs. The document that describes it is made from this very code.
 
 pub mod asking;
+pub mod device;
 pub mod me;
 pub mod refused;
 pub mod sessions;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use crate::pages::DocsPage;
 use crate::web::answer;
 use crate::web::api::asking::BY_COOKIE;
+use crate::web::api::device::DeviceApi;
 use crate::web::api::me::MeApi;
 use crate::web::api::sessions::SessionsApi;
 use crate::web::api::tokens::TokensApi;
@@ -25,8 +27,8 @@ use crate::web::error::Error;
 use crate::web::paths;
 
 /// The API as endpoints.
-pub fn service() -> OpenApiService<(MeApi, SessionsApi, TokensApi), ()> {
-    OpenApiService::new((MeApi, SessionsApi, TokensApi), "Doorward API", env!("CARGO_PKG_VERSION"))
+pub fn service() -> OpenApiService<(MeApi, SessionsApi, TokensApi, DeviceApi), ()> {
+    OpenApiService::new((MeApi, SessionsApi, TokensApi, DeviceApi), "Doorward API", env!("CARGO_PKG_VERSION"))
         .description("Who is signed in, for programs in any language; and what a person keeps here, their sessions and their tokens.")
 }
 
@@ -44,7 +46,8 @@ pub fn document(cookies: &Cookies, api_url: &str) -> Value {
 /// Says of what we answer what its Rust types cannot: a field that may be null is there all the same, a moment is one,
 /// and a word is one of a few.
 fn complete(name: &str, schema: &mut Value) {
-    const ANSWERED: &[&str] = &["Me", "BrowserSession", "ApiToken", "NewApiToken"];
+    const ANSWERED: &[&str] =
+        &["Me", "BrowserSession", "ApiToken", "NewApiToken", "Ended", "DeviceCodes", "DeviceToken", "OAuthError"];
     const MOMENTS: &[&str] = &["created_at", "last_login_at", "last_seen_at", "expires_at", "last_used_at"];
     if !ANSWERED.contains(&name) {
         return;

@@ -12,6 +12,9 @@ use crate::web::error::Error;
 /// Why something was not shown.
 pub struct Unread(pub Error);
 
+/// Why a stranger was not heard.
+pub struct Unheard(pub Error);
+
 /// Why something was not changed.
 pub struct Unchanged(pub Error);
 
@@ -27,6 +30,7 @@ const MISSING: (u16, &str) = (404, "You have none with this id.");
 const FULL: (u16, &str) = (409, "You have as many as anybody may: `too_many_tokens`.");
 const TOO_LARGE: (u16, &str) = (413, "The body is too large.");
 const NOT_JSON: (u16, &str) = (415, "The body is not said to be `application/json`.");
+const WAIT: (u16, &str) = (429, "So many wait already that no more are taken: `too_many_wait`.");
 const AWAY: (u16, &str) =
     (503, "The database could not be asked. Nothing was changed, nobody was signed out: ask again.");
 
@@ -42,7 +46,7 @@ fn meta(refusals: &[(u16, &'static str)]) -> MetaResponses {
         headers: match status {
             401 => vec![header("WWW-Authenticate", "How to prove who one is (RFC 6750, section 3).", true)],
             403 => vec![header("WWW-Authenticate", "What a token lacks (RFC 6750, section 3.1).", false)],
-            503 => vec![header("Retry-After", "Seconds after which to ask again.", true)],
+            429 | 503 => vec![header("Retry-After", "Seconds after which to ask again.", true)],
             _ => Vec::new(),
         },
     };
@@ -71,6 +75,28 @@ impl ApiResponse for Unchanged {
 
     fn register(registry: &mut Registry) {
         Problem::register(registry);
+    }
+}
+
+impl ApiResponse for Unheard {
+    fn meta() -> MetaResponses {
+        meta(&[TOO_LARGE, WAIT, AWAY])
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}
+
+impl<E: Into<Error>> From<E> for Unheard {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Unheard> for poem::Error {
+    fn from(refused: Unheard) -> Self {
+        refused.0.into()
     }
 }
 

@@ -166,6 +166,9 @@ pub enum RevokedAnswer {
     Revoked,
 }
 
+/// What the token that asks calls itself by.
+const CURRENT: &str = "current";
+
 /// The doors about tokens.
 pub struct TokensApi;
 
@@ -207,15 +210,22 @@ impl TokensApi {
 
     /// Revokes one of my tokens
     ///
-    /// Needs a session.
+    /// Needs a session; but with the id `current` a token ends itself, which is the one change that it can make.
     #[oai(path = "/tokens/:id", method = "delete", operation_id = "revoke_token")]
     async fn revoke(
         &self,
         visitor: Asking,
         app: Data<&Arc<App>>,
-        /// The token's `id` in the list.
+        /// The token's `id` in the list, or `current`.
         id: Path<String>,
     ) -> Result<RevokedAnswer, Unchanged> {
+        if *id == CURRENT
+            && let Some(token) = visitor.token()
+        {
+            app.tokens.revoke(token).await.map_err(Fault::from)?;
+            tracing::info!(user.id = %token.user_id, token.id = token.hash.short(), "a token ended itself");
+            return Ok(RevokedAnswer::Revoked);
+        }
         let (user, _) = visitor.person()?;
         if !app.tokens.revoke_own(&user.id, &id).await.map_err(Fault::from)? {
             return Err(Fault::NoneOfYours.into());

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use doorward::clock::Timestamp;
 use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
-use doorward::model::{Event, Recorded, Session, Token, User, UserId};
+use doorward::model::{Device, Event, Recorded, Session, Token, User, UserId};
 use doorward::store::{
-    Audit, Deleted, Ended, EventFilter, Key, Keys, Refusal, Removal, Result, Sessions, SignIn, SignedIn, SigningKey,
-    Store, StoreError, Tokens, Users,
+    Audit, Deleted, Devices, Ended, EventFilter, Key, Keys, Refusal, Removal, Result, Sessions, SignIn, SignedIn,
+    SigningKey, Store, StoreError, Tokens, Users,
 };
 
 /// What a sign-in needs of a store, and no more: the other questions are answered as by an empty one.
@@ -174,6 +174,37 @@ impl Tokens for Memory {
     }
 
     async fn sweep_tokens(&self, _: Timestamp, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Devices for Memory {
+    async fn ask_device(&self, _: &Device, _: u32, _: u32) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn device_by_user_code(&self, _: &Hashed) -> Result<Option<Device>> {
+        Ok(None)
+    }
+
+    async fn decide_device(&self, _: &Hashed, _: &UserId, _: bool, _: Timestamp) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn device_by_code(&self, _: &Hashed) -> Result<Option<Device>> {
+        Ok(None)
+    }
+
+    async fn note_poll(&self, _: &Hashed, _: Timestamp, _: u32) -> Result<()> {
+        Ok(())
+    }
+
+    async fn redeem_device(&self, _: &Hashed, _: &Token) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn sweep_devices(&self, _: Timestamp, _: u32) -> Result<u64> {
         Ok(0)
     }
 }

@@ -1,0 +1,130 @@
+//! `/device`: a person types the code that their terminal shows, reads which machine asks, and decides. The code is
+//! always typed: a link that held it would let a stranger send people to a page that is one click from letting his
+//! program in (RFC 8628, section 5.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use poem::web::Data;
+use poem::{Request, Response, handler};
+
+use crate::devices::Typed;
+use crate::model::{Device, Scope, Session, User};
+use crate::pages::account::{DevicePage, WaitingDevice};
+use crate::pages::moment::Moment;
+use crate::pages::{ContinuePage, LoginPage};
+use crate::web::account::{field, signed_in};
+use crate::web::answer::page;
+use crate::web::app::App;
+use crate::web::error::{Error, Fault};
+use crate::web::guard::visitor;
+use crate::web::paths;
+use crate::web::visit::Visit;
+
+/// The page with the field for the code.
+#[handler]
+pub async fn ask(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
+    let Some((_, session, user)) = visitor::session(&app, request.headers()).await? else {
+        return Ok(page(app.pages.login(&LoginPage {
+            login_url: &app.paths.login_to(paths::DEVICE),
+            provider_label: &app.provider.label,
+            is_google: app.provider.is_google,
+            notice: None,
+        })?));
+    };
+    show(&app, &user, &session, None, None)
+}
+
+/// Looks up the code that was typed, or takes the decision about it.
+#[handler]
+pub async fn decide(
+    request: &Request,
+    body: Vec<u8>,
+    app: Data<&Arc<App>>,
+    visit: Data<&Arc<Visit>>,
+) -> Result<Response, Error> {
+    let (session, user) = signed_in(&app, request).await?;
+    let code = field(&body, "code").ok_or(Fault::Ambiguous)?;
+    let decision = field(&body, "decide");
+    // It ends in a token, so it is held to the same.
+    if !app.sessions.is_fresh(&session) {
+        return Err(Fault::SignInAgain.into());
+    }
+    let device = match app.devices.typed(&code, &user.id, &visit.address).await? {
+        Typed::Waiting(device) => device,
+        Typed::Unknown => {
+            let sentence = "No terminal waits under this code. Look at it again; after ten minutes the terminal must \
+                            begin anew.";
+            return refuse(&app, &user, &session, StatusCode::BAD_REQUEST, sentence);
+        }
+        Typed::TooMany(wait) => {
+            let minutes = minutes(wait);
+            let sentence = format!("There were too many wrong codes. Wait {minutes}, then try again.");
+            return refuse(&app, &user, &session, StatusCode::TOO_MANY_REQUESTS, &sentence);
+        }
+    };
+    let approved = match decision.as_deref() {
+        None => return show(&app, &user, &session, Some((&device, &code)), None),
+        Some("approve") => true,
+        Some("deny") => false,
+        Some(_) => return Err(Fault::Ambiguous.into()),
+    };
+    if !app.devices.decide(&device, &user.id, approved).await? {
+        let sentence = "This was decided already, or the code has become too old meanwhile.";
+        return refuse(&app, &user, &session, StatusCode::BAD_REQUEST, sentence);
+    }
+    tracing::info!(user.id = %user.id, approved, address = visit.address, "somebody decided about a terminal");
+    let (heading, what) = if approved {
+        (
+            "You can go back to your terminal",
+            "It is signed in as you within a few seconds. Your account lists its token.",
+        )
+    } else {
+        ("Nobody was let in", "The terminal is told so, and its code is worth nothing any more.")
+    };
+    let account = app.paths.to(paths::ACCOUNT);
+    Ok(page(app.pages.cont(&ContinuePage { heading, what, way_on: ("Go to your account", &account) })?))
+}
+
+fn minutes(wait: Duration) -> String {
+    match wait.as_secs().div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+fn refuse(app: &App, user: &User, session: &Session, status: StatusCode, sentence: &str) -> Result<Response, Error> {
+    let mut response = show(app, user, session, None, Some(sentence))?;
+    response.set_status(status);
+    Ok(response)
+}
+
+fn show(
+    app: &App,
+    user: &User,
+    session: &Session,
+    waiting: Option<(&Device, &str)>,
+    refusal: Option<&str>,
+) -> Result<Response, Error> {
+    let now = app.clock.now();
+    let waiting = waiting.map(|(device, code)| WaitingDevice {
+        code: code.to_owned(),
+        machine: device.machine.clone(),
+        address: device.address.clone(),
+        asked: Moment::new(device.created_at, now),
+        scope: match device.scope {
+            Scope::Me => "who you are",
+            Scope::Account => "who you are, and where else you are signed in",
+        },
+    });
+    Ok(page(app.pages.device(&DevicePage {
+        email: &user.identity.email,
+        waiting,
+        refusal,
+        is_fresh: app.sessions.is_fresh(session),
+        device_url: &app.paths.to(paths::DEVICE),
+        fresh_sign_in_url: &app.paths.fresh_sign_in(paths::DEVICE),
+        home_url: &app.paths.to(paths::HOME),
+    })?))
+}
