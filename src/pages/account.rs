@@ -20,6 +20,8 @@ pub struct AccountPage<'a> {
     pub sessions: &'a [SessionRow],
     /// The tokens, the newest first.
     pub tokens: &'a [TokenRow],
+    /// What happened lately, the newest first.
+    pub activity: &'a [ActivityRow],
     /// A token that was made just now, shown this once.
     pub made: Option<MadeToken<'a>>,
     /// Whether the sign-in is recent enough for a token to be made.
@@ -81,6 +83,17 @@ pub struct TokenRow {
     pub is_expired: bool,
     /// When it was last used.
     pub last_used: Option<Moment>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActivityRow {
+    /// What.
+    pub words: &'static str,
+    /// From where; empty where nobody knows.
+    pub address: String,
+    /// When.
+    pub at: Moment,
 }
 
 /// A token that was made just now.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::pages::account::{
-    AccountPage, AccountUrls, DeletePage, DevicePage, MadeToken, SessionRow, TokenRow, WaitingDevice,
+    AccountPage, AccountUrls, ActivityRow, DeletePage, DevicePage, MadeToken, SessionRow, TokenRow, WaitingDevice,
 };
 use crate::pages::moment::Moment;
 use crate::pages::{
@@ -107,16 +107,27 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         refusal: None,
         sessions: &one,
         tokens: &[],
+        activity: &[],
         made: None,
         is_fresh: false,
         urls,
     };
     let many: Vec<_> = (0..NAMES.len()).map(session).collect();
     let tokens: Vec<_> = NAMES.iter().enumerate().map(|(number, (_, name))| token(number, name)).collect();
+    let lately = ["You signed in", "A token was made", "A session was ended"].map(|words| ActivityRow {
+        words,
+        address: if words.starts_with("You") {
+            "2001:db8:85a3:8d3:1319:8a2e:370:7348".to_owned()
+        } else {
+            String::new()
+        },
+        at: moment("5 minutes ago"),
+    });
     let full = AccountPage {
         email: LONG_WORD,
         sessions: &many,
         tokens: &tokens,
+        activity: &lately,
         is_fresh: true,
         notice: Some("The session has ended."),
         ..sole.clone()

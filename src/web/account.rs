@@ -8,13 +8,13 @@ use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use poem::web::Data;
 use poem::{Request, Response, handler};
 use poem_openapi::types::ToJSON;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::clock::Timestamp;
-use crate::model::{Scope, Session, Token, User};
+use crate::model::{EventKind, Origin, Recorded, Scope, Session, Token, User};
 use crate::pages::LoginPage;
-use crate::pages::account::{AccountPage, AccountUrls, MadeToken, SessionRow, TokenRow};
+use crate::pages::account::{AccountPage, AccountUrls, ActivityRow, MadeToken, SessionRow, TokenRow};
 use crate::pages::browser::browser;
 use crate::pages::moment::Moment;
 use crate::tokens::{TokenError, USUAL_DAYS, Wanted};
@@ -25,6 +25,7 @@ use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::visitor;
 use crate::web::paths;
+use crate::web::visit::Visit;
 
 /// What was done, as the address of the page names it, and as the page says it.
 const DONE: &[(&str, &str)] = &[
@@ -33,6 +34,12 @@ const DONE: &[(&str, &str)] = &[
     ("token-revoked", "The token is revoked: it admits nobody any more."),
     ("tokens-revoked", "All your tokens are revoked: they admit nobody any more."),
 ];
+
+/// How much of what happened lately is shown.
+const RECENT: u32 = 20;
+
+/// How much of it can be taken along.
+const ALL_EVENTS: u32 = 100_000;
 
 /// The page.
 #[handler]
@@ -52,24 +59,30 @@ pub async fn account(request: &Request, app: Data<&Arc<App>>) -> Result<Response
 
 /// Ends one session, all others, or all.
 #[handler]
-pub async fn end_sessions(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>) -> Result<Response, Error> {
+pub async fn end_sessions(
+    request: &Request,
+    body: Vec<u8>,
+    app: Data<&Arc<App>>,
+    visit: Data<&Arc<Visit>>,
+) -> Result<Response, Error> {
     let (session, user) = signed_in(&app, request).await?;
     let end = field(&body, "end").ok_or(Fault::Ambiguous)?;
     match end.as_str() {
         "all" => {
-            let ended = app.sessions.end_all(&user.id).await?;
-            tracing::info!(user.id = %user.id, ended, "somebody ended their sessions");
+            app.sessions.end_all(&user.id).await?;
+            app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), "all").await;
             Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()))
         }
         "others" => {
-            let ended = app.sessions.end_others(&session).await?;
-            tracing::info!(user.id = %user.id, ended, "somebody ended their other sessions");
+            app.sessions.end_others(&session).await?;
+            app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), "all others").await;
             Ok(done(&app, "others-ended"))
         }
         id => {
             // One that has ended meanwhile is what was asked for.
-            let ended = app.sessions.end_own(&user.id, id).await?;
-            tracing::info!(user.id = %user.id, session.id = id, ended, "somebody ended a session of theirs");
+            if app.sessions.end_own(&user.id, id).await? {
+                app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), id).await;
+            }
             if session.handle.short() == id {
                 return Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()));
             }
@@ -80,24 +93,30 @@ pub async fn end_sessions(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>
 
 /// Makes a token, revokes one, or all.
 #[handler]
-pub async fn change_tokens(request: &Request, body: Vec<u8>, app: Data<&Arc<App>>) -> Result<Response, Error> {
+pub async fn change_tokens(
+    request: &Request,
+    body: Vec<u8>,
+    app: Data<&Arc<App>>,
+    visit: Data<&Arc<Visit>>,
+) -> Result<Response, Error> {
     let (session, user) = signed_in(&app, request).await?;
     match field(&body, "revoke").as_deref() {
         Some("all") => {
-            let revoked = app.tokens.revoke_all(&user.id).await?;
-            tracing::info!(user.id = %user.id, revoked, "somebody revoked their tokens");
+            app.tokens.revoke_all(&user.id).await?;
+            app.record(EventKind::TokenRevoked, &user.id, &visit.origin(), "all").await;
             Ok(done(&app, "tokens-revoked"))
         }
         Some(id) => {
-            let revoked = app.tokens.revoke_own(&user.id, id).await?;
-            tracing::info!(user.id = %user.id, token.id = id, revoked, "somebody revoked a token of theirs");
+            if app.tokens.revoke_own(&user.id, id).await? {
+                app.record(EventKind::TokenRevoked, &user.id, &visit.origin(), id).await;
+            }
             Ok(done(&app, "token-revoked"))
         }
-        None => make(&app, &user, &session, &body).await,
+        None => make(&app, &user, &session, &visit.origin(), &body).await,
     }
 }
 
-async fn make(app: &App, user: &User, session: &Session, body: &[u8]) -> Result<Response, Error> {
+async fn make(app: &App, user: &User, session: &Session, origin: &Origin, body: &[u8]) -> Result<Response, Error> {
     if !app.sessions.is_fresh(session) {
         return Err(Fault::SignInAgain.into());
     }
@@ -108,7 +127,7 @@ async fn make(app: &App, user: &User, session: &Session, body: &[u8]) -> Result<
     let (Some(scope), Some(days)) = (scope, days) else { return Err(Fault::Ambiguous.into()) };
     let refusal = match app.tokens.create_own(&user.id, Wanted { name, scope, days }).await {
         Ok((value, token)) => {
-            tracing::info!(user.id = %user.id, token.id = token.hash.short(), "somebody made a token");
+            app.record(EventKind::TokenCreated, &user.id, origin, &token.hash.short()).await;
             let me_url = app.public_url.join(paths::ME);
             let made = MadeToken { name: &token.name, value: value.reveal(), me_url: &me_url };
             return show(app, user, session, &Shown { made: Some(made), ..Shown::default() }).await;
@@ -132,6 +151,7 @@ pub async fn download(request: &Request, app: Data<&Arc<App>>) -> Result<Respons
     let (current, user) = signed_in(&app, request).await?;
     let sessions = app.sessions.list_own(&user.id).await?;
     let tokens = app.tokens.list_own(&user.id).await?;
+    let events = app.audit.of(&user.id, ALL_EVENTS).await?;
     let identity = &user.identity;
     let data = json!({
         "account": {
@@ -149,10 +169,22 @@ pub async fn download(request: &Request, app: Data<&Arc<App>>) -> Result<Respons
         },
         "sessions": sessions.iter().map(|one| BrowserSession::new(one, Some(&current)).to_json()).collect::<Vec<_>>(),
         "tokens": tokens.iter().map(|one| ApiToken::new(one).to_json()).collect::<Vec<_>>(),
+        "events": events.iter().map(event_json).collect::<Vec<_>>(),
     });
     let text = serde_json::to_string_pretty(&data).map_err(|_| Fault::Defect)?;
     let as_file = HeaderValue::from_static("attachment; filename=\"my-account.json\"");
     Ok(Response::builder().content_type("application/json").header(CONTENT_DISPOSITION, as_file).body(text + "\n"))
+}
+
+fn event_json(Recorded { event, .. }: &Recorded) -> Value {
+    json!({
+        "at": event.at.to_string(),
+        "event": event.kind.word(),
+        "by": event.origin.actor.word(),
+        "address": event.origin.address,
+        "reason": event.reason,
+        "detail": event.detail,
+    })
 }
 
 /// What the page shows beside what there is.
@@ -169,12 +201,15 @@ async fn show(app: &App, user: &User, current: &Session, shown: &Shown<'_>) -> R
     let tokens = app.tokens.list_own(&user.id).await?;
     let sessions: Vec<_> = sessions.iter().map(|session| session_row(session, current, now)).collect();
     let tokens: Vec<_> = tokens.iter().map(|token| token_row(token, now)).collect();
+    let events = app.audit.of(&user.id, RECENT).await?;
+    let activity: Vec<_> = events.iter().map(|event| activity_row(event, now)).collect();
     Ok(page(app.pages.account(&AccountPage {
         email: &user.identity.email,
         notice: shown.notice,
         refusal: shown.refusal,
         sessions: &sessions,
         tokens: &tokens,
+        activity: &activity,
         made: shown.made.clone(),
         is_fresh: app.sessions.is_fresh(current),
         urls: AccountUrls {
@@ -212,6 +247,25 @@ fn token_row(token: &Token, now: Timestamp) -> TokenRow {
         expires: Moment::new(token.expires_at, now),
         is_expired: token.expires_at <= now,
         last_used: token.last_used_at.map(|used| Moment::new(used, now)),
+    }
+}
+
+fn activity_row(Recorded { event, .. }: &Recorded, now: Timestamp) -> ActivityRow {
+    ActivityRow {
+        words: match event.kind {
+            EventKind::Login => "You signed in",
+            EventKind::Refusal => "A sign-in was refused",
+            EventKind::Logout => "You logged out",
+            EventKind::SessionRevoked => "A session was ended",
+            EventKind::TokenCreated => "A token was made",
+            EventKind::TokenRevoked => "A token was revoked",
+            EventKind::Block => "You were blocked",
+            EventKind::Unblock => "You were let in again",
+            EventKind::Deletion => "An account with your number was deleted",
+            EventKind::Other => "Something else happened",
+        },
+        address: event.origin.address.clone(),
+        at: Moment::new(event.at, now),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::login::Login;
 use crate::login::provider::Unusable;
 use crate::login::return_to::{ReturnRules, ReturnTo};
+use crate::model::{EventKind, Origin, UserId};
 use crate::names::Names;
 use crate::pages::Pages;
 use crate::random::{self, Random};
@@ -174,6 +175,11 @@ impl App {
     /// The headers of every answer to `visit`.
     pub fn headers(&self, visit: &Visit) -> &SecurityHeaders {
         if visit.is_shown_elsewhere { &self.elsewhere.headers } else { &self.security_headers }
+    }
+
+    /// Records what somebody did to their own access: in the log, and in the store while it is of interest.
+    pub async fn record(&self, kind: EventKind, user: &UserId, origin: &Origin, detail: &str) {
+        self.audit.record(&self.audit.event(kind, Some(user), origin, "", detail)).await;
     }
 
     /// A fresh name for a request, to find it in the log by.

@@ -45,6 +45,9 @@ pub enum Fault {
     /// The visitor has as many tokens as anybody may.
     #[error("there are too many tokens")]
     TooManyTokens,
+    /// The site's own tables keep the account from being deleted.
+    #[error("the site's own tables refer to this account")]
+    Held,
     /// So many programs wait to be let in that no more are taken.
     #[error("too many programs wait to be let in")]
     TooManyWait,
@@ -150,7 +153,7 @@ impl Fault {
             Self::NotThroughTheGate(_) | Self::Closed => StatusCode::FORBIDDEN,
             Self::Circle(_) => StatusCode::CONFLICT,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
-            Self::TooManyTokens => StatusCode::CONFLICT,
+            Self::TooManyTokens | Self::Held => StatusCode::CONFLICT,
             Self::TooManyWait => StatusCode::TOO_MANY_REQUESTS,
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -181,6 +184,7 @@ impl Fault {
             Self::NoneOfYours => "none_of_yours",
             Self::TooManyTokens => "too_many_tokens",
             Self::TooManyWait => "too_many_wait",
+            Self::Held => "held",
             Self::BadValue(_) => "invalid_value",
             Self::WrongKind => "wrong_content_type",
             Self::NotThroughTheGate(_) => "not_allowed",
@@ -266,6 +270,12 @@ impl Fault {
                 "That is one token too many",
                 "You have as many tokens as anybody may have here.",
                 "Revoke one that you no longer need; then make the new one.",
+                ("Go to your account", paths.to(ACCOUNT)),
+            ),
+            Self::Held => told(
+                "It cannot be deleted here",
+                "This site's own data refers to your account and may not be left without it; nothing was changed.",
+                "Ask whoever runs the site: its log names what stands in the way.",
                 ("Go to your account", paths.to(ACCOUNT)),
             ),
             Self::TooManyWait => told(

@@ -11,6 +11,7 @@ pub mod api;
 pub mod app;
 pub mod assets;
 pub mod cookies;
+pub mod delete;
 pub mod device;
 pub mod error;
 pub mod gate;
@@ -63,6 +64,7 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::ACCOUNT_SESSIONS, post(account::end_sessions))
         .at(paths::ACCOUNT_TOKENS, post(account::change_tokens))
         .at(paths::DOWNLOAD, get(account::download))
+        .at(paths::DELETE, get(delete::ask).post(delete::delete))
         .at(paths::DEVICE, get(device::ask).post(device::decide))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))

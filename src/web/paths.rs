@@ -116,6 +116,7 @@ pub const DOORS: &[Door] = &[
     page(ACCOUNT_SESSIONS, "POST"),
     page(ACCOUNT_TOKENS, "POST"),
     page(DOWNLOAD, "GET, HEAD"),
+    page(DELETE, "GET, HEAD, POST"),
     page(DEVICE, "GET, HEAD, POST"),
     data(ME),
     open(DEVICES, "POST"),

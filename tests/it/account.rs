@@ -169,6 +169,88 @@ async fn the_download_holds_what_is_kept_and_no_credential() {
 }
 
 #[tokio::test]
+async fn a_person_sees_what_happened_lately_and_takes_it_along() {
+    for place in [Place::Sqlite, Place::MariaDb] {
+        let Some(site) = Site::on(place).await else { continue };
+        let (ada, grace) = (site.sign_in("ada").await, site.sign_in("grace").await);
+        ada.submit("/account/tokens", &[("name", "x")]).await;
+        ada.submit("/account/tokens", &[("revoke", "all")]).await;
+        ada.submit("/account/sessions", &[("end", "others")]).await;
+        let page = account(&ada).await;
+        for words in ["You signed in", "A token was made", "A token was revoked", "A session was ended"] {
+            assert!(page.body.contains(words), "{place:?}: {words} in {}", page.body);
+        }
+        let page = account(&grace).await;
+        assert!(!page.body.contains("A token was made"), "{place:?}: somebody else's");
+        let data = ada.visit("/account/download").await.json();
+        let kinds: Vec<_> = data["events"].as_array().expect("an array").iter().map(|event| &event["event"]).collect();
+        assert_eq!(kinds, ["session_revoked", "token_revoked", "token_created", "login"], "{place:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_account_leaves_nothing_of_ours_and_a_nameless_row() {
+    for place in Place::all() {
+        let Some(site) = Site::on(place).await else { continue };
+        let (ada, other, grace) = (site.sign_in("ada").await, site.sign_in("ada").await, site.sign_in("grace").await);
+        let token = site.token_holder("ada").await;
+        let question = ada.visit("/account/delete").await;
+        assert!(question.body.contains("without your email, name and picture"), "{}", question.body);
+        assert!(is_in(&ada).await, "{place:?}: asking deletes nothing");
+        let done = ada.submit("/account/delete", &[]).await;
+        assert!(done.body.contains("Your account is deleted"), "{place:?}: {}", done.body);
+        assert_eq!(ada.browser().cookie(&site.session_cookie()), None, "{place:?}");
+        assert!(!is_in(&other).await && is_in(&grace).await, "{place:?}");
+        assert_eq!(token.get("/api/me").await.status, 401, "{place:?}");
+        assert_eq!(site.tokens().list(None, 5).await.expect("a list").len(), 0, "{place:?}");
+        // The row is found under its number, and says nothing more.
+        let nameless = "update users set name = 'x' where id = 'ada' and email <> 'ada@example.com' and name is null";
+        assert_eq!(site.database.execute(nameless).await, 1, "{place:?}");
+        let again = site.sign_in("ada").await;
+        let data = again.visit("/account/download").await.json();
+        assert_eq!(data["account"]["created_at"], json!(site.now()), "{place:?}: a new account");
+        assert_eq!(data["sessions"].as_array().map(Vec::len), Some(1), "{place:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_only_by_its_person_and_soon_after_a_sign_in() {
+    let site = Site::start().await;
+    let ada = site.sign_in("ada").await;
+    let foreign = ada.ask(Method::POST, "/account/delete", crate::site::visitors::CROSS_SITE).await;
+    assert_eq!((foreign.status, is_in(&ada).await), (403, true));
+    let token = site.token_holder("ada").await;
+    assert_eq!(token.ask(Method::POST, "/account/delete", crate::site::visitors::SAME_ORIGIN).await.status, 401);
+    site.clock.advance(Duration::from_secs(601));
+    let question = ada.visit("/account/delete").await;
+    assert!(question.body.contains("Sign in again") && !question.body.contains("<form"), "{}", question.body);
+    let late = ada.submit("/account/delete", &[]).await;
+    assert_eq!((late.status, is_in(&ada).await), (403, true), "{late:#?}");
+}
+
+#[tokio::test]
+async fn what_the_site_ties_to_a_row_keeps_all_of_the_account() {
+    use doorward::config::users::OnDelete;
+    let Some(site) = Site::on_with(Place::MariaDb, |config| config.users.on_delete = OnDelete::Delete).await else {
+        return;
+    };
+    let ada = site.sign_in("ada").await;
+    let table = "create table posts (id int primary key, author varchar(255) character set utf8mb4 collate utf8mb4_bin, \
+                 foreign key (author) references users (id)) engine = InnoDB";
+    site.database.execute(table).await;
+    site.database.execute("insert into posts values (1, 'ada')").await;
+    let token = site.token_holder("ada").await;
+    let held = ada.submit("/account/delete", &[]).await;
+    assert_eq!(held.status, 409, "{held:#?}");
+    assert!(held.body.contains("nothing was changed"), "{}", held.body);
+    assert!(is_in(&ada).await, "nothing is half done");
+    assert_eq!(token.get("/api/me").await.status, 200);
+    site.database.execute("delete from posts").await;
+    assert_eq!(ada.submit("/account/delete", &[]).await.status, 200);
+    assert_eq!(site.database.execute("delete from users where id = 'ada'").await, 0, "the row is gone");
+}
+
+#[tokio::test]
 async fn nothing_is_changed_by_looking() {
     let site = Site::start().await;
     let ada = site.sign_in("ada").await;

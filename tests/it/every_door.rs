@@ -54,7 +54,9 @@ const DOORS: &[Door] = &[
     door(Method::GET, "/robots.txt", [200, 200, 200, 200], false),
     door(Method::GET, "/assets/logo.svg", [200, 200, 200, 200], false),
     door(Method::GET, "/no/such/door", [404, 404, 404, 404], false),
+    door(Method::GET, "/account/delete", [401, 200, 401, 200], true),
     // These end the session: they come last.
+    door(Method::POST, "/account/delete", [401, 200, 401, 403], true),
     door(Method::DELETE, "/api/sessions", [401, 200, 403, 403], true),
     door(Method::GET, "/logout", [303, 303, 303, 200], true),
     door(Method::POST, "/logout", [303, 303, 303, 403], true),

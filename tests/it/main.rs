@@ -34,6 +34,7 @@ mod host;
 mod house_rules;
 mod independent;
 mod init;
+mod languages;
 mod logging;
 mod login;
 mod login_begin;

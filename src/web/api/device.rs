@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::credential::Plain;
 use crate::devices::{LIFE, PAUSE, Polled};
-use crate::model::Scope;
+use crate::model::{EventKind, Scope};
 use crate::web::api::refused::Unheard;
 use crate::web::app::App;
 use crate::web::error::Fault;
@@ -220,6 +220,7 @@ impl DeviceApi {
     async fn poll(
         &self,
         app: Data<&Arc<App>>,
+        visit: Data<&Arc<Visit>>,
         question: Form<DeviceTokenRequest>,
     ) -> Result<DeviceTokenAnswer, Unheard> {
         let refused = |error: &str| Ok(DeviceTokenAnswer::Refused(Json(refusal(error))));
@@ -236,7 +237,8 @@ impl DeviceApi {
             Polled::Expired => refused("expired_token"),
             Polled::Unknown => refused("invalid_grant"),
             Polled::Token(value, token) => {
-                tracing::info!(user.id = %token.user_id, token.id = token.hash.short(), "a terminal took its token");
+                let detail = format!("{}, {}", token.hash.short(), token.name);
+                app.record(EventKind::TokenCreated, &token.user_id, &visit.origin(), &detail).await;
                 Ok(DeviceTokenAnswer::Token(Json(DeviceToken {
                     access_token: value.reveal().to_owned(),
                     token_type: "Bearer".to_owned(),

@@ -8,12 +8,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use crate::model::Session;
+use crate::model::{EventKind, Session};
 use crate::pages::browser::browser;
 use crate::web::api::asking::Asking;
 use crate::web::api::refused::{Unchanged, Unread};
 use crate::web::app::App;
 use crate::web::error::Fault;
+use crate::web::visit::Visit;
 
 /// A browser that is signed in.
 #[derive(Clone, Debug, Object)]
@@ -133,6 +134,7 @@ impl SessionsApi {
         &self,
         visitor: Asking,
         app: Data<&Arc<App>>,
+        visit: Data<&Arc<Visit>>,
         /// Which one stays.
         keep: Query<Option<Keep>>,
     ) -> Result<EndedAnswer, Unchanged> {
@@ -142,7 +144,8 @@ impl SessionsApi {
             None => (app.sessions.end_all(&user.id).await, Some(gone(&app))),
         };
         let ended = ended.map_err(Fault::from)?;
-        tracing::info!(user.id = %user.id, ended, "somebody ended their sessions");
+        let which = if keep.0.is_some() { "all others" } else { "all" };
+        app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), which).await;
         Ok(EndedAnswer::Many(Json(Ended { ended }), cookie))
     }
 
@@ -154,6 +157,7 @@ impl SessionsApi {
         &self,
         visitor: Asking,
         app: Data<&Arc<App>>,
+        visit: Data<&Arc<Visit>>,
         /// The session's `id` in the list.
         id: Path<String>,
     ) -> Result<EndedAnswer, Unchanged> {
@@ -161,7 +165,7 @@ impl SessionsApi {
         if !app.sessions.end_own(&user.id, &id).await.map_err(Fault::from)? {
             return Err(Fault::NoneOfYours.into());
         }
-        tracing::info!(user.id = %user.id, session.id = id.as_str(), "somebody ended a session of theirs");
+        app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), &id).await;
         Ok(EndedAnswer::One((session.handle.short() == *id).then(|| gone(&app))))
     }
 }

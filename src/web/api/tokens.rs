@@ -8,12 +8,13 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use crate::model::{self, Token};
+use crate::model::{self, EventKind, Token};
 use crate::tokens::{TokenError, USUAL_DAYS, Wanted};
 use crate::web::api::asking::Asking;
 use crate::web::api::refused::{Unchanged, Unread};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
+use crate::web::visit::Visit;
 
 /// What a token may be used for: `me` to show who its user is; `account` to read their sessions and tokens as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -193,6 +194,7 @@ impl TokensApi {
         &self,
         visitor: Asking,
         app: Data<&Arc<App>>,
+        visit: Data<&Arc<Visit>>,
         wanted: Json<WantedToken>,
     ) -> Result<CreatedAnswer, Unchanged> {
         let (user, session) = visitor.person()?;
@@ -202,7 +204,7 @@ impl TokensApi {
         let WantedToken { name, scope, days } = wanted.0;
         let wanted = Wanted { name, scope: scope.into(), days };
         let (value, token) = app.tokens.create_own(&user.id, wanted).await.map_err(fault)?;
-        tracing::info!(user.id = %user.id, token.id = token.hash.short(), "somebody made a token");
+        app.record(EventKind::TokenCreated, &user.id, &visit.origin(), &token.hash.short()).await;
         let ApiToken { id, name, scope, last_four, created_at, expires_at, .. } = ApiToken::new(&token);
         let token = value.reveal().to_owned();
         Ok(CreatedAnswer::Created(Json(NewApiToken { token, id, name, scope, last_four, created_at, expires_at })))
@@ -216,6 +218,7 @@ impl TokensApi {
         &self,
         visitor: Asking,
         app: Data<&Arc<App>>,
+        visit: Data<&Arc<Visit>>,
         /// The token's `id` in the list, or `current`.
         id: Path<String>,
     ) -> Result<RevokedAnswer, Unchanged> {
@@ -223,14 +226,14 @@ impl TokensApi {
             && let Some(token) = visitor.token()
         {
             app.tokens.revoke(token).await.map_err(Fault::from)?;
-            tracing::info!(user.id = %token.user_id, token.id = token.hash.short(), "a token ended itself");
+            app.record(EventKind::TokenRevoked, &token.user_id, &visit.origin(), &token.hash.short()).await;
             return Ok(RevokedAnswer::Revoked);
         }
         let (user, _) = visitor.person()?;
         if !app.tokens.revoke_own(&user.id, &id).await.map_err(Fault::from)? {
             return Err(Fault::NoneOfYours.into());
         }
-        tracing::info!(user.id = %user.id, token.id = id.as_str(), "somebody revoked a token of theirs");
+        app.record(EventKind::TokenRevoked, &user.id, &visit.origin(), &id).await;
         Ok(RevokedAnswer::Revoked)
     }
 }

@@ -16,6 +16,8 @@ pub enum Tier {
     IndependentIssuer,
     /// The npm package `axe-core`, which knows what people cannot read, reach or hear.
     Axe,
+    /// Go, for the one program of the documentation that is written in it.
+    Go,
     /// The executable that the README's build command makes.
     StaticBinary,
 }
@@ -29,6 +31,7 @@ impl Tier {
             Self::Browser => "DOORWARD_TEST_BROWSER",
             Self::IndependentIssuer => "DOORWARD_TEST_OIDC_PROVIDER",
             Self::Axe => "DOORWARD_TEST_AXE",
+            Self::Go => "DOORWARD_TEST_GO",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
     }
