@@ -147,6 +147,24 @@ fn everything_can_be_said_by_flags() {
 }
 
 #[test]
+fn another_place_to_listen_is_another_address_to_register() {
+    let folder = folder();
+    private(&folder.path().join("secret"), "GOCSPX-canary\n");
+    let client = ["init", "--client-id", CLIENT_ID, "--client-secret-file", "secret"];
+    let ran = doorward(folder.path(), &[&client[..], &["--listen", "localhost:4000"]].concat());
+    assert!(ran.code == 0 && ran.stderr.contains("http://localhost:4000/login/callback"), "{ran:#?}");
+    let config = kept(folder.path(), "config.toml");
+    assert!(config.contains("listen = \"localhost:4000\"") && config.contains("\"http://localhost:4000\""), "{config}");
+    holds(folder.path());
+    let proxy = ["--force", "--listen", "unix:/run/doorward.sock", "--public-url", "https://example.com"];
+    let ran = doorward(folder.path(), &[&client[..], &proxy].concat());
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let config = kept(folder.path(), "config.toml");
+    assert!(config.contains("listen = \"unix:/run/doorward.sock\"") && !config.contains("self-signed"), "{config}");
+    holds(folder.path());
+}
+
+#[test]
 fn what_is_there_is_not_written_over_without_force() {
     let folder = folder();
     google_file(folder.path(), "client.json", &["http://localhost:3000/login/callback"]);

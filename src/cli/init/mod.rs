@@ -58,9 +58,10 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let folder = file::folder_of(&path);
     let mut questions = Questions::new(args.yes);
     let said = context.flags.public_url.as_deref().map(parsed).transpose()?;
-    let default = said.clone().unwrap_or_else(|| config::Config::default().public_url);
+    let listen = context.flags.listen.clone();
+    let default = said.clone().or_else(|| at_port(listen.as_deref()?)).unwrap_or_else(default_public_url);
     let client = client(&args, &folder, &default.join(CALLBACK), &mut questions)?;
-    let public_url = said.unwrap_or_else(|| listed(&client).unwrap_or(default));
+    let public_url = said.unwrap_or_else(|| listed(&client, &default).unwrap_or(default));
     let database = database::choose(context.flags.database_url.as_deref(), &mut questions).await?;
     let secret_file = match &client {
         Client::Typed { secret, .. } => {
@@ -70,7 +71,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let text = text::config(&Answers { client, public_url, database, app: args.app }, &folder);
+    let text = text::config(&Answers { client, public_url, listen, database, app: args.app }, &folder);
     let written = write(&path, &text, args.force, |draft| read_back(draft, &path));
     if let (Err(_), Some(file)) = (&written, secret_file) {
         // A secret that no configuration names would only be forgotten here.
@@ -147,12 +148,21 @@ fn parsed(text: &str) -> Result<PublicUrl, Failure> {
     PublicUrl::parse(text).map_err(|error| Failure::usage(format!("--public-url {error}")).hint(error.remedy()))
 }
 
+fn default_public_url() -> PublicUrl {
+    config::Config::default().public_url
+}
+
+/// What browsers will type where we listen at a port of `place`.
+fn at_port(place: &str) -> Option<PublicUrl> {
+    let port: u16 = place.rsplit_once(':')?.1.parse().ok()?;
+    PublicUrl::parse(&format!("http://localhost:{port}")).ok()
+}
+
 /// What browsers will type, as the client's file was made for: the default where that is on its list.
-fn listed(client: &Client) -> Option<PublicUrl> {
+fn listed(client: &Client, default: &PublicUrl) -> Option<PublicUrl> {
     let Client::GoogleFile { redirect_uris, .. } = client else { return None };
-    let default = config::Config::default().public_url;
     if redirect_uris.contains(&default.join(CALLBACK)) {
-        return Some(default);
+        return Some(default.clone());
     }
     redirect_uris.iter().find_map(|uri| PublicUrl::parse(uri.strip_suffix(CALLBACK)?).ok())
 }

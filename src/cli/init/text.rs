@@ -15,6 +15,8 @@ pub struct Answers {
     pub client: Client,
     /// What browsers type.
     pub public_url: PublicUrl,
+    /// Where to take connections, where that was said.
+    pub listen: Option<String>,
     /// Where people are remembered.
     pub database: Choice,
     /// The site's own program, as an origin.
@@ -50,7 +52,7 @@ pub enum Client {
 pub fn config(answers: &Answers, folder: &Path) -> String {
     let sections = [
         head(&answers.public_url),
-        server(&answers.public_url),
+        server(&answers.public_url, answers.listen.as_deref()),
         provider(&answers.client, folder),
         database(&answers.database),
         apps(answers.app.as_deref()),
@@ -76,21 +78,21 @@ fn head(public_url: &PublicUrl) -> String {
 }
 
 /// Only where the default does not do.
-fn server(public_url: &PublicUrl) -> String {
-    let mut text = String::new();
-    if !public_url.is_loopback() {
-        text += "\n[server]\n# Doorward speaks plain http here, to the proxy in front of it that speaks https to \
-                 browsers.\nlisten = \"localhost:3000\"\n";
-        return text;
-    }
-    let port = public_url.port();
-    let authority = public_url.authority();
+fn server(public_url: &PublicUrl, said: Option<&str>) -> String {
+    let (port, authority) = (public_url.port(), public_url.authority());
     let host = authority.strip_suffix(&format!(":{port}")).unwrap_or(&authority);
-    let listen = format!("{host}:{port}");
-    if listen != "localhost:3000" || public_url.is_https() {
-        let _ = write!(text, "\n[server]\nlisten = {}\n", quoted(&listen));
+    let usual = "localhost:3000".to_owned();
+    let found = if public_url.is_loopback() { format!("{host}:{port}") } else { usual.clone() };
+    let listen = said.map_or(found, str::to_owned);
+    if public_url.is_loopback() && !public_url.is_https() && listen == usual {
+        return String::new();
     }
-    if public_url.is_https() {
+    let mut text = "\n[server]\n".to_owned();
+    if !public_url.is_loopback() {
+        text += "# Doorward speaks plain http here, to the proxy in front of it that speaks https to browsers.\n";
+    }
+    let _ = writeln!(text, "listen = {}", quoted(&listen));
+    if public_url.is_loopback() && public_url.is_https() {
         text += "# A certificate of our own making, for work on this machine: the browser asks once whether you trust \
                  it.\ntls = \"self-signed\"\n";
     }
