@@ -19,6 +19,7 @@ pub mod migrate;
 pub mod openapi;
 pub mod output;
 pub mod pages;
+pub mod proxy_config;
 pub mod serve;
 pub mod sessions;
 pub mod table;
@@ -69,6 +70,8 @@ enum Command {
     Sessions(sessions::Args),
     /// Creates, lists and revokes API tokens
     Tokens(tokens::Args),
+    /// Prints what a proxy needs to ask Doorward about each request to an app
+    ProxyConfig(proxy_config::Args),
     /// Lists and rotates the keys that sign assertions for apps
     Keys(keys::Args),
     /// Lists what happened: sign-ins, refusals, sign-outs, changes
@@ -128,6 +131,7 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Sessions(args)) => sessions::run(args, context).await,
             Some(Command::Tokens(args)) => tokens::run(args, context).await,
             Some(Command::Keys(args)) => keys::run(args, context).await,
+            Some(Command::ProxyConfig(args)) => proxy_config::run(args, context).await,
             Some(Command::Pages(args)) => pages::run(args, context).await,
             Some(Command::Login(args)) => terminal::login(args, context).await,
             Some(Command::Me(args)) => terminal::me(args, context).await,

@@ -54,6 +54,7 @@ mod openapi;
 mod operator;
 mod outage;
 mod pages;
+mod proxies;
 mod readme;
 mod removal;
 mod screenshots;

@@ -75,6 +75,11 @@ pub enum Screen {
 impl Browser {
     /// Starts Chromium on `profile`, a folder that may be empty.
     pub async fn open(profile: &Path) -> Self {
+        Self::open_with(profile, &[]).await
+    }
+
+    /// The same with further flags.
+    pub async fn open_with(profile: &Path, more: &[&str]) -> Self {
         visitors::provide_cryptography();
         let chromedriver = Program::start(Command::new("chromedriver").arg("--port=0"));
         let port = chromedriver.wait_for("port of chromedriver", |line| {
@@ -83,7 +88,7 @@ impl Browser {
         });
         let server = format!("http://127.0.0.1:{port}");
         let mut capabilities = DesiredCapabilities::chrome();
-        for flag in FLAGS {
+        for flag in FLAGS.iter().chain(more) {
             capabilities.add_arg(flag).expect("a flag");
         }
         capabilities.add_arg(&format!("--user-data-dir={}", profile.display())).expect("a flag");

@@ -20,7 +20,7 @@ use doorward::store;
 use doorward::tokens::Tokens;
 use doorward::users::Users;
 use doorward::web::app::App;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -28,7 +28,7 @@ use crate::site::line::Line;
 use crate::site::place::{Kept, Place};
 use crate::site::program::{PATIENCE, PAUSE};
 use crate::site::provider::{Door, NOW, ScriptedProvider, person};
-use crate::site::visitors::{Anonymous, SignedIn, TokenHolder, Visitor, provide_cryptography};
+use crate::site::visitors::{Anonymous, SignedIn, TYPED, TokenHolder, Visitor, provide_cryptography};
 
 /// A running instance. It ends when it is dropped.
 pub struct Site {
@@ -40,6 +40,8 @@ pub struct Site {
     pub provider: Arc<ScriptedProvider>,
     /// Its database.
     pub database: Arc<Kept>,
+    /// Where it takes connections, whatever browsers type.
+    port: u16,
     app: Arc<App>,
     config: Config,
     _running: Running,
@@ -71,9 +73,14 @@ impl Site {
 
     /// An instance whose line to its MariaDB can be cut. `None`: the tier is missing.
     pub async fn behind_a_line() -> Option<(Self, Line)> {
+        Self::behind_a_line_with(|_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub async fn behind_a_line_with(change: impl FnOnce(&mut Config)) -> Option<(Self, Line)> {
         let database = Place::MariaDb.fresh().await?;
         let line = Line::to(database.address().expect("a server has an address")).await;
-        let site = Self::open(Arc::new(database), Some(line.address), |_| {}).await;
+        let site = Self::open(Arc::new(database), Some(line.address), change).await;
         Some((site, line))
     }
 
@@ -96,7 +103,7 @@ impl Site {
         let app = compose(&config, Arc::clone(&clock), names);
         app.store.prepare(Some(provider.issuer())).await.expect("a fresh database can be made ready");
         let running = server::start(Arc::clone(&app), listeners, None, config.server.max_connections);
-        Self { url: config.public_url.to_string(), clock, provider, database, app, config, _running: running }
+        Self { url: config.public_url.to_string(), clock, provider, database, port, app, config, _running: running }
     }
 
     /// Another instance of the same site on another port: same `public_url`, same database, same provider.
@@ -119,6 +126,7 @@ impl Site {
             clock: Arc::clone(&self.clock),
             provider: Arc::clone(&self.provider),
             database: Arc::clone(&self.database),
+            port,
             app,
             config,
             _running: running,
@@ -128,6 +136,27 @@ impl Site {
     /// Somebody who has brought nothing.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous::at(&self.url)
+    }
+
+    /// Where it takes connections, whatever browsers type.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Signs the person with this subject in through the instance's own port, past any proxy. The cookie's name and value.
+    pub async fn session_for(&self, browser: &Anonymous, subject: &str) -> (String, String) {
+        let at_us = |path: &str| format!("http://127.0.0.1:{}{path}", self.port);
+        let host = self.config.public_url.authority();
+        let headers = [&[("host", host.as_str())], TYPED].concat();
+        let request = browser.ask(Method::GET, &at_us("/login"), &headers).await.location();
+        let mut callback = self.authorize(browser, &request, subject).await;
+        callback.set_scheme("http").and_then(|()| callback.set_port(Some(self.port))).expect("an address");
+        let back = at_us(&format!("/login/callback?{}", callback.query().unwrap_or_default()));
+        let answer = browser.ask(Method::GET, &back, &headers).await;
+        assert_eq!(answer.status, 303, "{answer:#?}");
+        let name = self.app.cookies.session_name().to_owned();
+        let handle = browser.cookie(&name).expect("a session");
+        (name, handle)
     }
 
     /// A browser that has just signed in as the person with this subject.

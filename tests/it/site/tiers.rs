@@ -18,6 +18,8 @@ pub enum Tier {
     Axe,
     /// Go, for the one program of the documentation that is written in it.
     Go,
+    /// nginx, Caddy and HAProxy.
+    Proxies,
     /// The executable that the README's build command makes.
     StaticBinary,
 }
@@ -32,6 +34,7 @@ impl Tier {
             Self::IndependentIssuer => "DOORWARD_TEST_OIDC_PROVIDER",
             Self::Axe => "DOORWARD_TEST_AXE",
             Self::Go => "DOORWARD_TEST_GO",
+            Self::Proxies => "DOORWARD_TEST_PROXIES",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
     }
