@@ -123,7 +123,7 @@ fn error_page(fault: &Fault, app: &App, visit: &Visit) -> Result<Html, PageError
         way_on.1 = String::new();
     }
     let request_id = visit.request_id.as_str();
-    if let Fault::NotThroughTheGate(email) = fault {
+    if let Fault::NotThroughTheGate { email, .. } = fault {
         return pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
     }
     if let Fault::Login(failed) = fault

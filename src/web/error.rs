@@ -57,9 +57,14 @@ pub enum Fault {
     /// The body is of another kind than this door reads.
     #[error("the body is of the wrong kind")]
     WrongKind,
-    /// Somebody signed in asks for something behind the gate that is not for them; this is their email.
+    /// Somebody signed in asks for something behind the gate that is not for them.
     #[error("this person may not pass")]
-    NotThroughTheGate(String),
+    NotThroughTheGate {
+        /// The account they used.
+        email: String,
+        /// What they asked for, where it may be returned to.
+        return_to: Option<ReturnTo>,
+    },
     /// Something behind the gate that is for nobody, whoever asks.
     #[error("nobody may pass")]
     Closed,
@@ -150,7 +155,7 @@ impl Fault {
             Self::ForeignOrigin | Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotThroughTheGate(_) | Self::Closed => StatusCode::FORBIDDEN,
+            Self::NotThroughTheGate { .. } | Self::Closed => StatusCode::FORBIDDEN,
             Self::Circle(_) => StatusCode::CONFLICT,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
             Self::TooManyTokens | Self::Held => StatusCode::CONFLICT,
@@ -187,7 +192,7 @@ impl Fault {
             Self::Held => "held",
             Self::BadValue(_) => "invalid_value",
             Self::WrongKind => "wrong_content_type",
-            Self::NotThroughTheGate(_) => "not_allowed",
+            Self::NotThroughTheGate { .. } => "not_allowed",
             Self::Closed => "closed",
             Self::Circle(_) => "sign_in_circle",
             Self::Ambiguous => "invalid_request",
@@ -252,7 +257,7 @@ impl Fault {
                 "Use the button to start.",
                 ("Sign in", paths.to(LOGIN)),
             ),
-            Self::NotThroughTheGate(_) | Self::Closed | Self::Circle(_) => shut_gate(self, paths),
+            Self::NotThroughTheGate { .. } | Self::Closed | Self::Circle(_) => shut_gate(self, paths),
             Self::Ambiguous => told(
                 "This request contradicts itself",
                 "It holds something twice that may be there only once.",
@@ -370,11 +375,11 @@ fn too_little(fault: &Fault, paths: &Paths) -> Told {
 fn shut_gate(fault: &Fault, paths: &Paths) -> Told {
     let told = |heading, what, advice, way_on| Told { heading, what, advice, way_on };
     match fault {
-        Fault::NotThroughTheGate(_) => told(
+        Fault::NotThroughTheGate { return_to, .. } => told(
             "You may not see this",
             "You are signed in, but this page is not open to your account.",
             "Use another account, or ask whoever runs the site.",
-            ("Use another account", paths.other_account(None)),
+            ("Use another account", paths.other_account(return_to.as_ref())),
         ),
         Fault::Circle(return_to) => told(
             "You are signed in, but the app does not see it",

@@ -76,7 +76,10 @@ pub async fn gate(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<Visi
                 "the gate stayed shut: {reason}"
             );
             match user {
-                Some(user) => Err(Fault::NotThroughTheGate(user.identity.email).into()),
+                Some(user) => {
+                    let (email, return_to) = (user.identity.email, return_to(&app, asked.target.as_ref()));
+                    Err(Fault::NotThroughTheGate { email, return_to }.into())
+                }
                 None => Err(Fault::Closed.into()),
             }
         }
@@ -140,9 +143,13 @@ fn one_line(text: &str) -> HeaderValue {
     HeaderValue::from_bytes(clean.trim().as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// What is asked for, as an address to come back to after a sign-in.
+fn return_to(app: &App, target: Option<&Target>) -> Option<ReturnTo> {
+    target.and_then(|target| ReturnTo::parse(&target.url(), &app.return_rules))
+}
+
 fn sign_in_first(app: &App, headers: &HeaderMap, asked: &Forwarded, visit: &Visit) -> Result<Response, Error> {
-    let url = asked.target.as_ref().map(Target::url);
-    let return_to = url.as_deref().and_then(|url| ReturnTo::parse(url, &app.return_rules));
+    let return_to = return_to(app, asked.target.as_ref());
     if let (Some(target), None) = (&asked.target, &return_to) {
         tracing::warn!(
             request_id = visit.request_id,
