@@ -28,7 +28,7 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("too-many-tokens", Fault::TooManyTokens),
         ("bad-value", Fault::BadValue("the name is empty")),
         ("wrong-kind", Fault::WrongKind),
-        ("not-through-the-gate", Fault::NotThroughTheGate(EMAIL.to_owned())),
+        ("not-through-the-gate", Fault::NotThroughTheGate { email: EMAIL.to_owned(), return_to: None }),
         ("closed", Fault::Closed),
         ("ambiguous", Fault::Ambiguous),
         ("foreign-origin", Fault::ForeignOrigin),
@@ -83,7 +83,7 @@ pub fn told_by(pages: &Pages, site: &PublicUrl) -> Vec<(&'static str, Html)> {
     let page = |fault: &Fault| {
         let Told { heading, what, advice, way_on } = fault.told(&paths);
         let is_somebody = match fault {
-            Fault::NotThroughTheGate(_) => true,
+            Fault::NotThroughTheGate { .. } => true,
             Fault::Login(failed) => matches!(failed.error, LoginError::NotAllowed { .. } | LoginError::Refused { .. }),
             _ => false,
         };
