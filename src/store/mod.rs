@@ -221,7 +221,8 @@ pub trait Devices: Send + Sync {
     async fn device_by_code(&self, code: &Hashed) -> Result<Option<Device>>;
     /// Notes that the program asked at `now` and must leave `pause` seconds before it asks again.
     async fn note_poll(&self, code: &Hashed, now: Timestamp, pause: u32) -> Result<()>;
-    /// Takes the program away and keeps `token`, both or neither; only one that the token's user let in. Of two that
+    /// Takes the program away and keeps `token`, both or neither; only one that the token's user let in, who must be
+    /// known and not blocked. Of two that
     /// come at once one is answered yes.
     async fn redeem_device(&self, code: &Hashed, token: &Token) -> Result<bool>;
     /// Forgets at most `limit` programs whose codes ended before this moment. How many.

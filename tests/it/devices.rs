@@ -208,16 +208,45 @@ async fn only_a_person_who_signed_in_lately_lets_a_terminal_in_and_only_on_this_
 }
 
 #[tokio::test]
-async fn a_person_who_is_blocked_meanwhile_lets_nobody_in() {
-    for place in [Place::Sqlite, Place::MariaDb] {
+async fn a_person_who_is_kept_out_or_deleted_meanwhile_lets_nobody_in() {
+    for place in Place::all() {
         let Some(site) = Site::on(place).await else { continue };
-        let ada = site.sign_in("ada").await;
-        let terminal = Terminal::on(&site, "laptop").await;
-        ada.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await;
+        let (ada, grace) = (site.sign_in("ada").await, site.sign_in("grace").await);
+        let terminals = [Terminal::on(&site, "laptop").await, Terminal::on(&site, "desk").await];
+        for (person, terminal) in [&ada, &grace].into_iter().zip(&terminals) {
+            person.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await;
+        }
         site.database.execute("update doorward_identities set blocked_at = 1 where user_id = 'ada'").await;
-        let given = terminal.poll().await;
-        let value = given.json()["access_token"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(TokenHolder::at(&site.url, &value).get("/api/me").await.status, 401, "{place:?}");
+        let gone = grace.submit("/account/delete", &[]).await;
+        assert!(gone.body.contains("Your account is deleted"), "{place:?}: {gone:#?}");
+        site.sign_in("grace").await;
+        for terminal in &terminals {
+            assert_eq!(terminal.refusal().await, json!("invalid_grant"), "{place:?}");
+        }
+        assert!(site.tokens().list(None, 5).await.expect("a list").is_empty(), "{place:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_come_with_one_code_one_gets_the_token() {
+    for place in Place::all() {
+        let Some(site) = Site::on(place).await else { continue };
+        let other = site.second_instance().await;
+        let ada = site.sign_in("ada").await;
+        for _ in 0..10 {
+            let terminal = Terminal::on(&site, "laptop").await;
+            ada.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await;
+            let copy = Terminal {
+                browser: other.anonymous(),
+                code: terminal.code.clone(),
+                user_code: terminal.user_code.clone(),
+            };
+            let (one, two) = tokio::join!(terminal.poll(), copy.poll());
+            let mut statuses = [one.status, two.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 400], "{place:?}: {one:#?} {two:#?}");
+        }
+        assert_eq!(ada.get("/api/tokens").await.json().as_array().map(Vec::len), Some(10), "{place:?}");
     }
 }
 

@@ -114,6 +114,12 @@ impl Mysql {
 
 /// Of two that redeem at once the delete lets one through.
 async fn redeem(conn: &mut Conn, code: &Hashed, token: &Token) -> mysql_async::Result<Change<bool>> {
+    // Held until the end: whoever blocks or deletes the user meanwhile comes after, and finds the token.
+    let known = "select 1 from doorward_identities where user_id = ? and blocked_at is null for update";
+    let (known, _) = exec(conn, known, vec![param(token.user_id.as_str())]).await?;
+    if known.is_empty() {
+        return Ok(Change::Undo(false));
+    }
     let sql = "delete from doorward_devices where code = ? and state = 'approved' and user_id = ?";
     let (_, found) = exec(conn, sql, vec![param(code.as_bytes()), param(token.user_id.as_str())]).await?;
     if found == 0 {

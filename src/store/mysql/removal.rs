@@ -77,6 +77,8 @@ async fn unblock(conn: &mut Conn, id: &str, issuer: Option<&str>, event: &Event)
 async fn end_all(conn: &mut Conn, id: &str) -> mysql_async::Result<Ended> {
     let (_, sessions) = exec(conn, "delete from doorward_sessions where user_id = ?", vec![param(id)]).await?;
     let (_, tokens) = exec(conn, "delete from doorward_tokens where user_id = ?", vec![param(id)]).await?;
+    // A terminal that they let in and that has not fetched its token.
+    exec(conn, "delete from doorward_devices where user_id = ?", vec![param(id)]).await?;
     Ok(Ended { sessions, tokens })
 }
 

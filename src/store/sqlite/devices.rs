@@ -104,7 +104,9 @@ impl Devices for Sqlite {
         let (code, token) = (*code, token.clone());
         self.write(move |tx, _| {
             let sql = "delete from doorward_devices where code = ?1 and state = 'approved' and user_id = ?2";
-            if tx.execute(sql, params![code.as_bytes(), token.user_id.as_str()])? == 0 {
+            let known = "select 1 from doorward_identities where user_id = ?1 and blocked_at is null";
+            let is_known = tx.prepare_cached(known)?.exists([token.user_id.as_str()])?;
+            if !is_known || tx.execute(sql, params![code.as_bytes(), token.user_id.as_str()])? == 0 {
                 return Ok(Change::Undo(false));
             }
             insert_token(tx, &token)?;

@@ -68,6 +68,8 @@ impl Removal for Sqlite {
 fn end_all(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Ended> {
     let sessions = tx.execute("delete from doorward_sessions where user_id = ?1", [id])? as u64;
     let tokens = tx.execute("delete from doorward_tokens where user_id = ?1", [id])? as u64;
+    // A terminal that they let in and that has not fetched its token.
+    tx.execute("delete from doorward_devices where user_id = ?1", [id])?;
     Ok(Ended { sessions, tokens })
 }
 
