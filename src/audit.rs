@@ -40,6 +40,11 @@ impl Audit {
         self.keep(event).await;
     }
 
+    /// Records something that happened now; see [`Self::event`].
+    pub async fn note(&self, kind: EventKind, user: Option<&UserId>, origin: &Origin, reason: &str, detail: &str) {
+        self.record(&self.event(kind, user, origin, reason, detail)).await;
+    }
+
     /// Keeps `event`, whose line in the log somebody else writes.
     pub async fn keep(&self, event: &Event) {
         if let Err(error) = self.store.record(event).await {

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::access::{Access, Decision};
+use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::sessions::Sessions as Limits;
 use crate::credential::{Hashed, Plain};
-use crate::model::{Session, User, UserId};
+use crate::model::{EventKind, Origin, Session, User, UserId};
 use crate::store::batch::Batch;
 use crate::store::{Result, SharedStore};
 
@@ -21,6 +22,9 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many rows one statement of the sweep removes, so that it holds no lock for long.
 const SWEEP_BATCH: u32 = 500;
+
+/// How many rows one question to the store brings while sessions are searched.
+const PAGE: u32 = 500;
 
 /// How many browsers one user can be signed in with; a sign-in beyond ends the oldest.
 pub const MOST_PER_USER: u32 = 50;
@@ -41,6 +45,24 @@ pub struct Sessions {
     limits: Limits,
     /// Sessions whose end the store has not been told of.
     owed: Arc<Mutex<HashSet<Hashed>>>,
+}
+
+/// Which sessions are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those of this user.
+    pub user: Option<UserId>,
+    /// Only those that were opened from this address.
+    pub address: Option<String>,
+    /// Only those that were not used for as long as this.
+    pub idle_for: Option<Duration>,
+}
+
+impl Filter {
+    fn takes(&self, session: &Session, now: Timestamp) -> bool {
+        self.address.as_ref().is_none_or(|address| session.address == *address)
+            && self.idle_for.is_none_or(|idle| now.since(session.last_seen_at) >= idle)
+    }
 }
 
 impl Sessions {
@@ -93,8 +115,8 @@ impl Sessions {
         self.clock.now().since(session.created_at)
     }
 
-    /// Ends the session. Whether there was one.
-    pub async fn end(&self, handle: &Plain) -> Result<bool> {
+    /// Ends the session. Whose it was, where there was one.
+    pub async fn end(&self, handle: &Plain) -> Result<Option<UserId>> {
         self.store.end_session(&handle.hashed()).await
     }
 
@@ -107,14 +129,15 @@ impl Sessions {
     }
 
     /// Tells the store of the ends it has not been told of. How many are still owed.
-    pub async fn settle(&self) -> usize {
+    pub async fn settle(&self, audit: &Audit) -> usize {
         let owed: Vec<Hashed> = self.owed().iter().copied().collect();
         for handle in owed {
-            if self.store.end_session(&handle).await.is_err() {
-                break;
-            }
+            let Ok(user) = self.store.end_session(&handle).await else { break };
             self.owed().remove(&handle);
-            tracing::info!(session.id = handle.short(), "a sign-out that was owed is done");
+            if let Some(user) = user {
+                let (origin, session) = (Origin::default(), handle.short());
+                audit.note(EventKind::Logout, Some(&user), &origin, "owed", &session).await;
+            }
         }
         self.owed().len()
     }
@@ -126,6 +149,38 @@ impl Sessions {
     /// Ends the session that listings call `short`. How many there were.
     pub async fn end_named(&self, short: &str) -> Result<u64> {
         self.store.end_sessions_named(short, None).await
+    }
+
+    /// The sessions that listings call `short`: one, or none.
+    pub async fn named(&self, short: &str) -> Result<Vec<Session>> {
+        self.store.sessions_named(short).await
+    }
+
+    /// Ends a session that was listed. Whether it was still there.
+    pub async fn end_listed(&self, session: &Session) -> Result<bool> {
+        Ok(self.store.end_session(&session.handle).await?.is_some())
+    }
+
+    /// At most `limit` sessions that have not ended, the newest first, those after `after`; and whether there are more.
+    /// Reads by key, page by page.
+    pub async fn search(&self, filter: &Filter, after: Option<&Session>, limit: usize) -> Result<(Vec<Session>, bool)> {
+        let now = self.clock.now();
+        let mut found: Vec<Session> = Vec::new();
+        let mut after = after.map(|session| (session.created_at, session.handle));
+        loop {
+            let page = self.store.sessions(filter.user.as_ref(), after, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            after = page.last().map(|session| (session.created_at, session.handle));
+            let alive = |session: &Session| now < session.expires_at && now < session.last_seen_at + self.limits.idle;
+            found.extend(page.into_iter().filter(|session| alive(session) && filter.takes(session, now)));
+            if found.len() > limit {
+                found.truncate(limit);
+                return Ok((found, true));
+            }
+            if is_last {
+                return Ok((found, false));
+            }
+        }
     }
 
     /// Ends the session that listings call `short`, if it is `user`'s. Whether there was one.
@@ -151,7 +206,7 @@ impl Sessions {
     /// The sessions of one user or of all that have not ended, the newest first.
     pub async fn list(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
         let now = self.clock.now();
-        let sessions = self.store.sessions(user, limit).await?;
+        let sessions = self.store.sessions(user, None, limit).await?;
         let alive = |session: &Session| now < session.expires_at && now < session.last_seen_at + self.limits.idle;
         Ok(sessions.into_iter().filter(alive).collect())
     }

@@ -96,7 +96,7 @@ impl Tokens {
             return Err(TokenError::BadLife);
         }
         // Two that come at the same moment may both find room: the bound is there against thousands, not against one.
-        if self.store.tokens(Some(user_id), MOST_PER_USER).await?.len() >= MOST_PER_USER as usize {
+        if self.store.tokens(Some(user_id), None, MOST_PER_USER).await?.len() >= MOST_PER_USER as usize {
             return Err(TokenError::TooMany);
         }
         Ok(self.create(user_id.clone(), name, wanted.scope, DAY * wanted.days).await?)
@@ -151,7 +151,17 @@ impl Tokens {
 
     /// The tokens of one user or of all, the newest first, expired ones included until they are swept.
     pub async fn list(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
-        self.store.tokens(user, limit).await
+        self.store.tokens(user, None, limit).await
+    }
+
+    /// The same, those after `after`.
+    pub async fn list_after(&self, user: Option<&UserId>, after: Option<&Token>, limit: u32) -> Result<Vec<Token>> {
+        self.store.tokens(user, after.map(|token| (token.created_at, token.hash)), limit).await
+    }
+
+    /// The tokens that listings call `short`: one, or none.
+    pub async fn named(&self, short: &str) -> Result<Vec<Token>> {
+        self.store.tokens_named(short).await
     }
 
     /// Revokes the token that listings call `short`. How many there were.

@@ -1,15 +1,21 @@
 //! `doorward sessions`: which browsers are signed in, and ending that. A session that is revoked here is refused by
 //! every running instance on its next request.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::database;
+use crate::cli::database::{self, Opened};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::{self, Table};
-use crate::model::Session;
+use crate::model::{EventKind, Origin, Session};
+use crate::sessions::Filter;
+
+/// How many sessions are looked at before they are ended.
+const AT_ONCE: usize = 500;
 
 /// `doorward sessions …`
 #[derive(Debug, clap::Args)]
@@ -22,51 +28,95 @@ pub struct Args {
 enum Command {
     /// Lists the sessions that have not ended, the newest first
     List {
-        /// Only those of this user
-        #[arg(long, value_name = "ID_OR_EMAIL")]
-        user: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// Only those that come after this one: where a listing that was not all of them goes on
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        /// How many to list at the most
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
         /// Prints JSON instead of a table
         #[arg(long)]
         json: bool,
-        /// How many to list at the most
-        #[arg(long, default_value_t = 1000, value_name = "N")]
-        limit: u32,
     },
-    /// Ends a session, or all sessions of a user
-    #[command(group = clap::ArgGroup::new("which").required(true))]
+    /// Ends a session, or all that the options name
+    #[command(group = clap::ArgGroup::new("either").required(true).multiple(true)
+        .args(["id", "user", "address", "idle_for"]))]
     Revoke {
         /// The session's id, as `sessions list` prints it
-        #[arg(group = "which")]
+        #[arg(conflicts_with_all = ["user", "address", "idle_for"])]
         id: Option<String>,
-        /// Ends all sessions of this user
-        #[arg(long, group = "which", value_name = "ID_OR_EMAIL")]
-        user: Option<String>,
+        #[command(flatten)]
+        which: Which,
+        /// Prints JSON instead of a sentence
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// What sessions are told apart by; all that is given must hold.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Those of this user
+    #[arg(long, value_name = "ID_OR_EMAIL")]
+    user: Option<String>,
+    /// Those that were opened from this address
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// Those that were not used for this long, such as 12h or 3d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    idle_for: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "not a duration; write 12h or 3d".to_owned())
+}
+
+impl Which {
+    async fn filter(self, opened: &Opened) -> Result<Filter, Failure> {
+        let user = match self.user {
+            Some(text) => Some(opened.the_user(&text).await?.id),
+            None => None,
+        };
+        Ok(Filter { user, address: self.address, idle_for: self.idle_for })
+    }
 }
 
 /// Runs `doorward sessions …`.
 pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let opened = database::open(&context).await?;
     let done = match args.command {
-        Command::List { user, json, limit } => list(&opened, user.as_deref(), json, limit).await,
-        Command::Revoke { id: Some(id), .. } => revoke(&opened, &id).await,
-        Command::Revoke { user, .. } => revoke_all(&opened, user.as_deref().unwrap_or_default()).await,
+        Command::List { which, after, limit, json } => list(&opened, which, after.as_deref(), limit, json).await,
+        Command::Revoke { id: Some(id), json, .. } => revoke(&opened, &id, json).await,
+        Command::Revoke { which, json, .. } => revoke_all(&opened, which, json).await,
     };
     opened.close().await;
     done
 }
 
-async fn list(opened: &database::Opened, user: Option<&str>, json: bool, limit: u32) -> Result<(), Failure> {
-    let user = match user {
-        Some(text) => Some(opened.the_user(text).await?.id),
+async fn list(opened: &Opened, which: Which, after: Option<&str>, limit: u32, json: bool) -> Result<(), Failure> {
+    let filter = which.filter(opened).await?;
+    let after = match after {
+        Some(id) => Some(the_session(opened, id).await?),
         None => None,
     };
-    let sessions = opened.sessions.list(user.as_ref(), limit).await?;
+    let (sessions, has_more) = opened.sessions.search(&filter, after.as_ref(), limit as usize).await?;
     if json {
-        return print(&table::json(&sessions.iter().map(described).collect::<Vec<_>>()));
+        print(&table::json(&sessions.iter().map(described).collect::<Vec<_>>()))?;
+    } else {
+        print(&tabulated(&sessions).render())?;
     }
+    if let Some(last) = sessions.last().filter(|_| has_more) {
+        let last = last.handle.short();
+        talk(&format!("there are more: --after {last} goes on from here, --limit N lists more at once"));
+    }
+    Ok(())
+}
+
+fn tabulated(sessions: &[Session]) -> Table {
     let mut table = Table::new(&["ID", "USER", "SIGNED IN", "LAST SEEN", "ENDS", "ADDRESS", "BROWSER"]);
-    for session in &sessions {
+    for session in sessions {
         table.push([
             session.handle.short(),
             session.user_id.to_string(),
@@ -77,23 +127,54 @@ async fn list(opened: &database::Opened, user: Option<&str>, json: bool, limit: 
             session.user_agent.clone(),
         ]);
     }
-    print(&table.render())
+    table
 }
 
-async fn revoke(opened: &database::Opened, id: &str) -> Result<(), Failure> {
-    if opened.sessions.end_named(id).await? == 0 {
+/// The one session that `id` names.
+async fn the_session(opened: &Opened, id: &str) -> Result<Session, Failure> {
+    opened.sessions.named(id).await?.pop().ok_or_else(|| {
         let message = format!("no session has the id {}", table::harmless(id));
-        return Err(Failure::not_so(message).hint("`doorward sessions list` prints the ids"));
+        Failure::not_so(message).hint("`doorward sessions list` prints the ids")
+    })
+}
+
+async fn revoke(opened: &Opened, id: &str, json: bool) -> Result<(), Failure> {
+    let session = the_session(opened, id).await?;
+    end(opened, &session).await?;
+    if json {
+        return print(&format!("{}\n", json!({"ended": 1})));
     }
     talk("the session is ended");
     Ok(())
 }
 
-async fn revoke_all(opened: &database::Opened, text: &str) -> Result<(), Failure> {
-    let user = opened.the_user(text).await?;
-    let count = opened.sessions.end_all(&user.id).await?;
-    talk(&format!("sessions of {} ended: {count}", table::harmless(&user.identity.email)));
+async fn revoke_all(opened: &Opened, which: Which, json: bool) -> Result<(), Failure> {
+    let filter = which.filter(opened).await?;
+    let (mut ended, mut after): (usize, Option<Session>) = (0, None);
+    loop {
+        let (sessions, has_more) = opened.sessions.search(&filter, after.as_ref(), AT_ONCE).await?;
+        for session in &sessions {
+            ended += usize::from(end(opened, session).await?);
+        }
+        after = sessions.into_iter().last();
+        if !has_more {
+            break;
+        }
+    }
+    if json {
+        return print(&format!("{}\n", json!({"ended": ended})));
+    }
+    talk(&format!("sessions ended: {ended}"));
     Ok(())
+}
+
+async fn end(opened: &Opened, session: &Session) -> Result<bool, Failure> {
+    let was_there = opened.sessions.end_listed(session).await?;
+    if was_there {
+        let (user, origin, id) = (Some(&session.user_id), Origin::operator(), session.handle.short());
+        opened.audit.note(EventKind::SessionRevoked, user, &origin, "", &id).await;
+    }
+    Ok(was_there)
 }
 
 /// A session as JSON.

@@ -11,7 +11,7 @@ use crate::cli::database::{self, Opened};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::{self, Table};
-use crate::model::{Scope, Token};
+use crate::model::{EventKind, Origin, Scope, Token};
 
 /// The longest a token may live: ten years.
 const LONGEST: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
@@ -54,14 +54,25 @@ enum Command {
         /// Prints JSON instead of a table
         #[arg(long)]
         json: bool,
+        /// Only those that come after this one: where a listing that was not all of them goes on
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
         /// How many to list at the most
-        #[arg(long, default_value_t = 1000, value_name = "N")]
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// Revokes a token at once, on every instance
+    /// Revokes a token, or all of a user, at once and on every instance
+    #[command(group = clap::ArgGroup::new("which").required(true))]
     Revoke {
         /// The token's id, as `tokens list` prints it
-        id: String,
+        #[arg(group = "which")]
+        id: Option<String>,
+        /// Revokes all tokens of this user
+        #[arg(long, group = "which", value_name = "ID_OR_EMAIL")]
+        user: Option<String>,
+        /// Prints JSON instead of a sentence
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -96,8 +107,11 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         Command::Create { user, name, scope, expires, json } => {
             create(&opened, &user, (name, scope, expires), json).await
         }
-        Command::List { user, json, limit } => list(&opened, user.as_deref(), json, limit).await,
-        Command::Revoke { id } => revoke(&opened, &id).await,
+        Command::List { user, json, after, limit } => {
+            list(&opened, user.as_deref(), json, (after.as_deref(), limit)).await
+        }
+        Command::Revoke { id: Some(id), json, .. } => revoke(&opened, &id, json).await,
+        Command::Revoke { user, json, .. } => revoke_all(&opened, user.as_deref().unwrap_or_default(), json).await,
     };
     opened.close().await;
     done
@@ -110,7 +124,10 @@ async fn create(
     json: bool,
 ) -> Result<(), Failure> {
     let user = opened.the_user(user).await?;
+    let id = user.id.clone();
     let (value, token) = opened.tokens.create(user.id, name, scope, life).await?;
+    let made = token.hash.short();
+    opened.audit.note(EventKind::TokenCreated, Some(&id), &Origin::operator(), "", &made).await;
     if json {
         let mut described = described(&token);
         described["token"] = json!(value.reveal());
@@ -121,17 +138,39 @@ async fn create(
     print(&format!("{}\n", value.reveal()))
 }
 
-async fn list(opened: &Opened, user: Option<&str>, json: bool, limit: u32) -> Result<(), Failure> {
+async fn list(
+    opened: &Opened,
+    user: Option<&str>,
+    json: bool,
+    (after, limit): (Option<&str>, u32),
+) -> Result<(), Failure> {
     let user = match user {
         Some(text) => Some(opened.the_user(text).await?.id),
         None => None,
     };
-    let tokens = opened.tokens.list(user.as_ref(), limit).await?;
+    let after = match after {
+        Some(id) => Some(the_token(opened, id).await?),
+        None => None,
+    };
+    // One more tells whether there are more.
+    let mut tokens = opened.tokens.list_after(user.as_ref(), after.as_ref(), limit.saturating_add(1)).await?;
+    let has_more = tokens.len() > limit as usize;
+    tokens.truncate(limit as usize);
     if json {
-        return print(&table::json(&tokens.iter().map(described).collect::<Vec<_>>()));
+        print(&table::json(&tokens.iter().map(described).collect::<Vec<_>>()))?;
+    } else {
+        print(&tabulated(&tokens).render())?;
     }
+    if let Some(last) = tokens.last().filter(|_| has_more) {
+        let last = last.hash.short();
+        talk(&format!("there are more: --after {last} goes on from here, --limit N lists more at once"));
+    }
+    Ok(())
+}
+
+fn tabulated(tokens: &[Token]) -> Table {
     let mut table = Table::new(&["ID", "USER", "NAME", "SCOPE", "TOKEN", "CREATED", "EXPIRES", "LAST USED"]);
-    for token in &tokens {
+    for token in tokens {
         table.push([
             token.hash.short(),
             token.user_id.to_string(),
@@ -143,15 +182,40 @@ async fn list(opened: &Opened, user: Option<&str>, json: bool, limit: u32) -> Re
             token.last_used_at.map_or_else(|| "never".to_owned(), |used| used.to_string()),
         ]);
     }
-    print(&table.render())
+    table
 }
 
-async fn revoke(opened: &Opened, id: &str) -> Result<(), Failure> {
-    if opened.tokens.revoke_named(id).await? == 0 {
+/// The one token that `id` names.
+async fn the_token(opened: &Opened, id: &str) -> Result<Token, Failure> {
+    opened.tokens.named(id).await?.pop().ok_or_else(|| {
         let message = format!("no token has the id {}", table::harmless(id));
-        return Err(Failure::not_so(message).hint("`doorward tokens list` prints the ids"));
+        Failure::not_so(message).hint("`doorward tokens list` prints the ids")
+    })
+}
+
+async fn revoke(opened: &Opened, id: &str, json: bool) -> Result<(), Failure> {
+    let token = the_token(opened, id).await?;
+    if opened.tokens.revoke_named(id).await? > 0 {
+        let (user, origin, id) = (Some(&token.user_id), Origin::operator(), token.hash.short());
+        opened.audit.note(EventKind::TokenRevoked, user, &origin, "", &id).await;
+    }
+    if json {
+        return print(&format!("{}\n", json!({"revoked": 1})));
     }
     talk("the token is revoked");
+    Ok(())
+}
+
+async fn revoke_all(opened: &Opened, text: &str, json: bool) -> Result<(), Failure> {
+    let user = opened.the_user(text).await?;
+    let revoked = opened.tokens.revoke_all(&user.id).await?;
+    if revoked > 0 {
+        opened.audit.note(EventKind::TokenRevoked, Some(&user.id), &Origin::operator(), "", "all").await;
+    }
+    if json {
+        return print(&format!("{}\n", json!({"revoked": revoked})));
+    }
+    talk(&format!("tokens of {} revoked: {revoked}", table::harmless(&user.identity.email)));
     Ok(())
 }
 

@@ -33,7 +33,7 @@ async fn look_after(app: &Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
-        app.sessions.settle().await;
+        app.sessions.settle(&app.audit).await;
         if tick % PROVIDER_EVERY == 0 {
             look_at_provider(app);
         }

@@ -115,7 +115,7 @@ impl Running {
             if let Some(login) = &self.app.login {
                 login.finished().await;
             }
-            self.app.sessions.settle().await
+            self.app.sessions.settle(&self.app.audit).await
         };
         let is_done = matches!(tokio::time::timeout(limit, finish).await, Ok(0));
         self.app.store.close().await;

@@ -178,14 +178,22 @@ pub trait Sessions: Send + Sync {
     async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>>;
     /// Notes that the session was used at `now`, if it was last seen before `seen_before`. Compare-and-set.
     async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()>;
-    /// Ends the session. Whether there was one.
-    async fn end_session(&self, handle: &Hashed) -> Result<bool>;
+    /// Ends the session. Whose it was, where there was one.
+    async fn end_session(&self, handle: &Hashed) -> Result<Option<UserId>>;
     /// Ends every session whose [`Hashed::short`] is `short`, of one user or of all. How many there were.
     async fn end_sessions_named(&self, short: &str, user: Option<&UserId>) -> Result<u64>;
     /// Ends every session of the user but `kept`. How many there were.
     async fn end_sessions_of(&self, user: &UserId, kept: Option<&Hashed>) -> Result<u64>;
-    /// At most `limit` sessions, the newest first, of one user or of all; ended ones are not kept.
-    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>>;
+    /// At most `limit` sessions, the newest first, of one user or of all; ended ones are not kept. With `after`, those
+    /// that come after the one that was opened then and has this handle.
+    async fn sessions(
+        &self,
+        user: Option<&UserId>,
+        after: Option<(Timestamp, Hashed)>,
+        limit: u32,
+    ) -> Result<Vec<Session>>;
+    /// Every session whose [`Hashed::short`] is `short`.
+    async fn sessions_named(&self, short: &str) -> Result<Vec<Session>>;
     /// Forgets at most `limit` sessions that expired before `now` or were last seen before `idle_since`. How many.
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64>;
 }
@@ -199,8 +207,12 @@ pub trait Tokens: Send + Sync {
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>>;
     /// Notes that the token was used at `now`, if it was last used before `used_before` or never.
     async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()>;
-    /// The tokens of one user or of all, at most `limit`, the newest first.
-    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>>;
+    /// The tokens of one user or of all, at most `limit`, the newest first. With `after`, those that come after the one
+    /// that was created then and has this hash.
+    async fn tokens(&self, user: Option<&UserId>, after: Option<(Timestamp, Hashed)>, limit: u32)
+    -> Result<Vec<Token>>;
+    /// Every token whose [`Hashed::short`] is `short`.
+    async fn tokens_named(&self, short: &str) -> Result<Vec<Token>>;
     /// Revokes every token whose [`Hashed::short`] is `short`, of one user or of all. How many there were.
     async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64>;
     /// Forgets at most `limit` tokens that expired before `now`. How many.

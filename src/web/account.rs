@@ -74,8 +74,9 @@ pub async fn end_sessions(
             Ok(with_cookie(see_other(&app.paths.to(paths::HOME)), app.cookies.end_session()))
         }
         "others" => {
-            app.sessions.end_others(&session).await?;
-            app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), "all others").await;
+            if app.sessions.end_others(&session).await? > 0 {
+                app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), "all others").await;
+            }
             Ok(done(&app, "others-ended"))
         }
         id => {
@@ -102,8 +103,9 @@ pub async fn change_tokens(
     let (session, user) = signed_in(&app, request).await?;
     match field(&body, "revoke").as_deref() {
         Some("all") => {
-            app.tokens.revoke_all(&user.id).await?;
-            app.record(EventKind::TokenRevoked, &user.id, &visit.origin(), "all").await;
+            if app.tokens.revoke_all(&user.id).await? > 0 {
+                app.record(EventKind::TokenRevoked, &user.id, &visit.origin(), "all").await;
+            }
             Ok(done(&app, "tokens-revoked"))
         }
         Some(id) => {

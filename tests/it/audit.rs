@@ -8,10 +8,14 @@ use doorward::audit;
 use doorward::config::access::Access as Rules;
 use doorward::model::{Actor, Browser, Event, EventKind, Origin, UserId};
 use doorward::store::{EventFilter, Refusal, StoreError};
+use reqwest::Method;
 
 use crate::site::databases::Database;
 use crate::site::desk::Desk;
+use crate::site::instance::Site;
 use crate::site::log::Log;
+use crate::site::place::Place;
+use crate::site::visitors::{SAME_ORIGIN, Visitor};
 use crate::store::{ADA, NOW, clock, event, first_sign_in, on_every_database, opened, ready};
 
 on_every_database!(suite:
@@ -190,4 +194,49 @@ async fn an_event_that_cannot_be_kept_is_a_line_in_the_log() {
     assert!(lines.iter().any(|line| line.contains("WARN") && line.contains("log alone")), "{text}");
     assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text:?}");
     assert!(!lines.iter().any(|line| line.starts_with("INFO")), "a line was forged: {text}");
+}
+
+/// AUD-01: what a person does to their own access is one event each, with the number of its request and the address.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_do_to_their_own_access_is_recorded_once() {
+    for place in Place::all() {
+        let Some(site) = Site::on(place).await else { continue };
+        let (first, second) = (site.sign_in("ada").await, site.sign_in("ada").await);
+        let third = site.sign_in("ada").await;
+        let events = |limit| {
+            let audit = site.audit().clone();
+            async move { audit.of(&UserId::new("ada"), limit).await.expect("an answer") }
+        };
+        let newest = || async { events(1).await.remove(0).event };
+        assert_eq!(events(9).await.len(), 3, "{place:?}: three sign-ins");
+
+        let made = first.submit("/account/tokens", &[("name", "Laptop"), ("scope", "me"), ("days", "30")]).await;
+        assert_eq!(made.status, 200, "{made:#?}");
+        let event = newest().await;
+        assert_eq!((event.kind, event.origin.actor), (EventKind::TokenCreated, Actor::Person), "{event:?}");
+        assert_eq!(event.origin.request_id, made.header("x-request-id"), "{place:?}");
+        assert!(!event.origin.address.is_empty());
+        let id = event.detail;
+
+        let revoked = first.ask(Method::DELETE, &format!("/api/tokens/{id}"), SAME_ORIGIN).await;
+        assert_eq!(revoked.status, 204, "{revoked:#?}");
+        let event = newest().await;
+        assert_eq!((event.kind, event.detail), (EventKind::TokenRevoked, id));
+
+        let others = second.ask(Method::DELETE, "/api/sessions?keep=current", SAME_ORIGIN).await;
+        assert_eq!(others.status, 200, "{others:#?}");
+        let event = newest().await;
+        assert_eq!((event.kind, event.detail.as_str()), (EventKind::SessionRevoked, "all others"));
+        assert_eq!((first.get("/api/me").await.status, third.get("/api/me").await.status), (401, 401));
+        // Nothing was ended, so nothing is recorded.
+        second.ask(Method::DELETE, "/api/sessions?keep=current", SAME_ORIGIN).await;
+        assert_eq!(events(99).await.len(), 6);
+
+        let out = second.ask(Method::POST, "/logout", SAME_ORIGIN).await;
+        assert_eq!(out.status, 303, "{out:#?}");
+        let event = newest().await;
+        assert_eq!((event.kind, event.origin.request_id.as_str()), (EventKind::Logout, out.header("x-request-id")));
+        second.ask(Method::POST, "/logout", SAME_ORIGIN).await;
+        assert_eq!(events(99).await.len(), 7, "{place:?}: whoever is out is not out again");
+    }
 }

@@ -348,3 +348,53 @@ async fn a_wrong_configuration_is_told_from_a_database_that_is_away() {
         assert!(ran.stdout.is_empty() && ran.stderr.contains("database") && !ran.stderr.contains("hush"), "{ran:#?}");
     }
 }
+
+#[tokio::test]
+async fn sessions_are_paged_filtered_and_ended_by_what_they_have_in_common() {
+    let desk = Desk::open().await;
+    for number in 0..5 {
+        desk.sign_in(if number < 3 { "1" } else { "2" }, "ada@example.com", "Ada").await;
+    }
+    let first = desk.run(&["sessions", "list", "--limit", "2", "--json"]);
+    let seen = rows(&first);
+    assert!(seen.len() == 2 && first.stderr.contains("--after"), "{first:#?}");
+    let last = seen[1]["id"].as_str().expect("an id").to_owned();
+    let rest = rows(&desk.run(&["sessions", "list", "--after", &last, "--json"]));
+    assert_eq!(rest.len(), 3);
+    assert!(rest.iter().all(|session| seen.iter().all(|other| other["id"] != session["id"])));
+    assert_eq!(rows(&desk.run(&["sessions", "list", "--address", "192.0.2.7", "--user", "2", "--json"])).len(), 2);
+    assert_eq!(rows(&desk.run(&["sessions", "list", "--idle-for", "1h", "--json"])).len(), 0);
+    assert_eq!(desk.run(&["sessions", "list", "--after", "0011223344556677"]).code, 1);
+    let ended = desk.run(&["sessions", "revoke", "--address", "192.0.2.7", "--user", "1", "--json"]);
+    assert_eq!(ended.json(), json!({"ended": 3}), "{ended:#?}");
+    assert_eq!(rows(&desk.run(&["sessions", "list", "--json"])).len(), 2);
+    let events = rows(&desk.run(&["audit", "--event", "session_revoked", "--json"]));
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|event| event["user_id"] == json!("1") && event["by"] == json!("operator")));
+}
+
+#[tokio::test]
+async fn tokens_are_paged_and_revoked_together_and_each_change_is_on_record() {
+    let desk = Desk::open().await;
+    desk.sign_in("1", "ada@example.com", "Ada").await;
+    desk.sign_in("2", "grace@example.com", "Grace").await;
+    for user in ["1", "1", "1", "2"] {
+        assert_eq!(desk.run(&["tokens", "create", "--user", user]).code, 0);
+    }
+    let first = desk.run(&["tokens", "list", "--limit", "3", "--json"]);
+    let last = rows(&first)[2]["id"].as_str().expect("an id").to_owned();
+    assert!(first.stderr.contains(&last), "{first:#?}");
+    assert_eq!(rows(&desk.run(&["tokens", "list", "--after", &last, "--json"])).len(), 1);
+    assert_eq!(desk.run(&["tokens", "revoke", "--user", "1", "--json"]).json(), json!({"revoked": 3}));
+    let left = rows(&desk.run(&["tokens", "list", "--json"]));
+    assert_eq!((left.len(), &left[0]["user_id"]), (1, &json!("2")));
+    let id = left[0]["id"].as_str().expect("an id");
+    assert_eq!(desk.run(&["tokens", "revoke", id]).code, 0);
+    let kinds = |user| {
+        let events = rows(&desk.run(&["audit", "--user", user, "--json"]));
+        events.iter().map(|event| event["event"].as_str().expect("a kind").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("2"), ["token_revoked", "token_created", "login"]);
+    assert_eq!(kinds("1"), ["token_revoked", "token_created", "token_created", "token_created", "login"]);
+    assert_eq!(desk.run(&["tokens", "revoke"]).code, 2);
+}

@@ -111,7 +111,7 @@ mod suite {
             for task in tasks {
                 task.await.expect("no panic").expect("an answer");
             }
-            let left = store.sessions(Some(&id(ADA)), 100).await.expect("an answer");
+            let left = store.sessions(Some(&id(ADA)), None, 100).await.expect("an answer");
             assert_eq!(left, [], "round {round}");
             let unblock = event(EventKind::Unblock, ADA);
             assert!(store.unblock_user(&id(ADA), Some(ISSUER), &unblock).await.expect("an answer"));

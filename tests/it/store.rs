@@ -62,6 +62,7 @@ on_every_database!(suite:
     a_touch_counts_once,
     sessions_end_by_handle_by_name_and_by_user,
     sessions_are_listed_newest_first,
+    sessions_and_tokens_are_paged_without_a_gap,
     the_sweep_takes_no_more_than_it_may_and_only_what_has_ended,
     tokens_are_found_touched_listed_revoked_and_swept,
     three_instances_agree_on_one_sealing_key,
@@ -349,8 +350,8 @@ mod suite {
             opened(&store, &first_sign_in(ADA, number)).await;
         }
         opened(&store, &first_sign_in("somebody-else", 9)).await;
-        assert!(store.end_session(&hashed(0)).await.expect("an answer"));
-        assert!(!store.end_session(&hashed(0)).await.expect("an answer"), "it has ended already");
+        assert_eq!(store.end_session(&hashed(0)).await.expect("an answer"), Some(UserId::new(ADA)));
+        assert_eq!(store.end_session(&hashed(0)).await.expect("an answer"), None, "it has ended already");
         for wrong in ["", "zz", "5a5a5a5a", "5a5a5a5a0000000g", "%", "5a5a5a5a000000010"] {
             assert_eq!(store.end_sessions_named(wrong, None).await.expect("an answer"), 0, "{wrong:?}");
         }
@@ -370,10 +371,61 @@ mod suite {
             opened(&store, &sign_in).await;
         }
         let handles = |sessions: Vec<Session>| sessions.into_iter().map(|session| session.handle).collect::<Vec<_>>();
-        let all = store.sessions(None, 4).await.expect("an answer");
+        let all = store.sessions(None, None, 4).await.expect("an answer");
         assert_eq!(handles(all), [hashed(5), hashed(4), hashed(3), hashed(2)]);
-        let adas = store.sessions(Some(&UserId::new(ADA)), 10).await.expect("an answer");
+        let adas = store.sessions(Some(&UserId::new(ADA)), None, 10).await.expect("an answer");
         assert_eq!(handles(adas), [hashed(4), hashed(2), hashed(0)]);
+    }
+
+    /// Page by page by key, those of one second told apart by their handles: each is seen once, none is missed.
+    pub async fn sessions_and_tokens_are_paged_without_a_gap(database: Database) {
+        let store = ready(&database).await;
+        let (ada, now) = (UserId::new(ADA), NOW);
+        for number in 0..9 {
+            let mut sign_in = first_sign_in(if number == 4 { "somebody-else" } else { ADA }, number);
+            sign_in.session.created_at = now + Duration::from_secs(u64::from(number) / 4);
+            opened(&store, &sign_in).await;
+            let token = Token {
+                hash: hashed(100 + number),
+                user_id: ada.clone(),
+                name: "of tests".to_owned(),
+                scope: Scope::Me,
+                last_four: "abcd".to_owned(),
+                created_at: now + Duration::from_secs(u64::from(number) / 4),
+                expires_at: now + Duration::from_secs(3600),
+                last_used_at: None,
+            };
+            store.create_token(&token).await.expect("kept");
+        }
+        for user in [None, Some(&ada)] {
+            let (mut sessions, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.sessions(user, after, 2).await.expect("an answer");
+                let Some(last) = page.last() else { break };
+                after = Some((last.created_at, last.handle));
+                sessions.extend(page.into_iter().map(|session| session.handle));
+            }
+            let whole = store.sessions(user, None, 100).await.expect("an answer");
+            assert_eq!(sessions, whole.iter().map(|session| session.handle).collect::<Vec<_>>());
+            assert_eq!(sessions.len(), if user.is_some() { 8 } else { 9 });
+            let (mut tokens, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.tokens(user, after, 2).await.expect("an answer");
+                let Some(last) = page.last() else { break };
+                after = Some((last.created_at, last.hash));
+                tokens.extend(page.into_iter().map(|token| token.hash));
+            }
+            let whole = store.tokens(user, None, 100).await.expect("an answer");
+            assert_eq!(tokens, whole.iter().map(|token| token.hash).collect::<Vec<_>>());
+            assert_eq!(tokens.len(), 9);
+        }
+        let named = store.sessions_named(&hashed(4).short()).await.expect("an answer");
+        assert_eq!(named.iter().map(|one| one.user_id.as_str()).collect::<Vec<_>>(), ["somebody-else"]);
+        assert_eq!(store.tokens_named(&hashed(104).short()).await.expect("an answer").len(), 1);
+        for nobody in ["", "zz", &hashed(77).short()] {
+            assert_eq!(store.sessions_named(nobody).await.expect("an answer"), []);
+            assert_eq!(store.tokens_named(nobody).await.expect("an answer"), []);
+        }
     }
 
     pub async fn the_sweep_takes_no_more_than_it_may_and_only_what_has_ended(database: Database) {
@@ -391,8 +443,13 @@ mod suite {
         assert_eq!(store.sweep_sessions(NOW, idle_since, 4).await.expect("an answer"), 4);
         assert_eq!(store.sweep_sessions(NOW, idle_since, 4).await.expect("an answer"), 2);
         assert_eq!(store.sweep_sessions(NOW, idle_since, 4).await.expect("an answer"), 0);
-        let left: HashSet<Hashed> =
-            store.sessions(None, 20).await.expect("an answer").into_iter().map(|session| session.handle).collect();
+        let left: HashSet<Hashed> = store
+            .sessions(None, None, 20)
+            .await
+            .expect("an answer")
+            .into_iter()
+            .map(|session| session.handle)
+            .collect();
         assert_eq!(left, HashSet::from([hashed(2), hashed(5), hashed(8)]));
     }
 
@@ -423,9 +480,9 @@ mod suite {
         store.touch_token(&hashed(1), used, later).await.expect("an answer");
         let (found, _) = store.token_by_hash(&hashed(1)).await.expect("an answer").expect("a token");
         assert_eq!(found.last_used_at, Some(used));
-        let listed = store.tokens(Some(&UserId::new(ADA)), 2).await.expect("an answer");
+        let listed = store.tokens(Some(&UserId::new(ADA)), None, 2).await.expect("an answer");
         assert_eq!(listed.iter().map(|token| token.hash).collect::<Vec<_>>(), [hashed(3), hashed(2)]);
-        assert_eq!(store.tokens(None, 10).await.expect("an answer").len(), 3);
+        assert_eq!(store.tokens(None, None, 10).await.expect("an answer").len(), 3);
         assert_eq!(store.revoke_tokens_named(&hashed(2).short(), None).await.expect("an answer"), 1);
         assert!(store.token_by_hash(&hashed(2)).await.expect("an answer").is_none());
         assert_eq!(store.sweep_tokens(NOW, 10).await.expect("an answer"), 0);

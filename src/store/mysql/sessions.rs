@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Session, User, UserId};
 use crate::store::mysql::adopt::join_users;
-use crate::store::mysql::rows::{SESSION, USER, session, user};
+use crate::store::mysql::rows::{SESSION, USER, session, user, value};
 use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
 use crate::store::{Result, Sessions};
@@ -41,10 +41,15 @@ impl Sessions for Mysql {
         self.pool.change(WRITE, sql, params).await.map(drop)
     }
 
-    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
+    async fn end_session(&self, handle: &Hashed) -> Result<Option<UserId>> {
         self.ready()?;
+        let whose = "select user_id from doorward_sessions where handle = ?";
+        let rows = self.pool.rows(READ, whose, vec![param(handle.as_bytes())]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let user = UserId::new(value::<String>(row, 0)?);
         let sql = "delete from doorward_sessions where handle = ?";
-        Ok(self.pool.change(WRITE, sql, vec![param(handle.as_bytes())]).await? > 0)
+        let ended = self.pool.change(WRITE, sql, vec![param(handle.as_bytes())]).await? > 0;
+        Ok(ended.then_some(user))
     }
 
     async fn end_sessions_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
@@ -65,13 +70,35 @@ impl Sessions for Mysql {
         self.pool.change(WRITE, &format!("delete from doorward_sessions where user_id = ?{but}"), params).await
     }
 
-    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
+    async fn sessions(
+        &self,
+        user: Option<&UserId>,
+        after: Option<(Timestamp, Hashed)>,
+        limit: u32,
+    ) -> Result<Vec<Session>> {
         self.ready()?;
-        let mut params: Vec<Value> = user.map(|id| param(id.as_str())).into_iter().collect();
+        let mut conditions = Vec::new();
+        let mut params: Vec<Value> = Vec::new();
+        if let Some(user) = user {
+            conditions.push("s.user_id = ?");
+            params.push(param(user.as_str()));
+        }
+        if let Some((then, handle)) = after {
+            conditions.push("s.created_at <= ? and (s.created_at < ? or s.handle < ?)");
+            params.extend([param(then.unix()), param(then.unix()), param(handle.as_bytes())]);
+        }
         params.push(param(limit));
-        let which = if user.is_some() { "where s.user_id = ? " } else { "" };
+        let which = if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
         let newest = "order by s.created_at desc, s.handle desc limit ?";
         let sql = format!("select {SESSION} from doorward_sessions s {which}{newest}");
+        self.pool.rows(READ, &sql, params).await?.iter().map(session).collect()
+    }
+
+    async fn sessions_named(&self, short: &str) -> Result<Vec<Session>> {
+        self.ready()?;
+        let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
+        let sql = format!("select {SESSION} from doorward_sessions s where s.handle between ? and ?");
+        let params = vec![param(range.first), param(range.last)];
         self.pool.rows(READ, &sql, params).await?.iter().map(session).collect()
     }
 

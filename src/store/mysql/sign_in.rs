@@ -154,7 +154,7 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
     if is_new && is_kept_out(conn, sign_in).await? {
         return Ok(SignedIn::Refused(Refusal::Blocked));
     }
-    if is_new && is_claimed(conn, &id).await? {
+    if is_new && is_claimed(conn, &id, sign_in).await? {
         return Ok(SignedIn::Refused(Refusal::Claimed));
     }
     let user =
@@ -184,9 +184,12 @@ async fn is_kept_out(conn: &mut Conn, sign_in: &SignIn) -> mysql_async::Result<b
 }
 
 /// Whether another identity has this id already.
-async fn is_claimed(conn: &mut Conn, id: &str) -> mysql_async::Result<bool> {
-    let sql = "select 1 from doorward_identities where user_id = ?";
-    let (rows, _) = exec(conn, sql, vec![param(id)]).await?;
+async fn is_claimed(conn: &mut Conn, id: &str, sign_in: &SignIn) -> mysql_async::Result<bool> {
+    // Their own may have been written since it was looked for, by a sign-in at the same moment.
+    let sql = "select 1 from doorward_identities where user_id = ? and not (issuer = ? and subject = ?)";
+    let identity = &sign_in.identity;
+    let params = vec![param(id), param(identity.issuer.as_str()), param(identity.subject.as_str())];
+    let (rows, _) = exec(conn, sql, params).await?;
     Ok(!rows.is_empty())
 }
 

@@ -58,13 +58,35 @@ impl Tokens for Mysql {
         self.pool.change(WRITE, sql, params).await.map(drop)
     }
 
-    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
+    async fn tokens(
+        &self,
+        user: Option<&UserId>,
+        after: Option<(Timestamp, Hashed)>,
+        limit: u32,
+    ) -> Result<Vec<Token>> {
         self.ready()?;
-        let mut params: Vec<Value> = user.map(|id| param(id.as_str())).into_iter().collect();
+        let mut conditions = Vec::new();
+        let mut params: Vec<Value> = Vec::new();
+        if let Some(user) = user {
+            conditions.push("t.user_id = ?");
+            params.push(param(user.as_str()));
+        }
+        if let Some((then, hash)) = after {
+            conditions.push("t.created_at <= ? and (t.created_at < ? or t.hash < ?)");
+            params.extend([param(then.unix()), param(then.unix()), param(hash.as_bytes())]);
+        }
         params.push(param(limit));
-        let which = if user.is_some() { "where t.user_id = ? " } else { "" };
+        let which = if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
         let newest = "order by t.created_at desc, t.hash desc limit ?";
         let sql = format!("select {TOKEN} from doorward_tokens t {which}{newest}");
+        self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
+    }
+
+    async fn tokens_named(&self, short: &str) -> Result<Vec<Token>> {
+        self.ready()?;
+        let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
+        let sql = format!("select {TOKEN} from doorward_tokens t where t.hash between ? and ?");
+        let params = vec![param(range.first), param(range.last)];
         self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
     }
 

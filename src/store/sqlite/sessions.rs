@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, Transaction, params, params_from_iter};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, params_from_iter};
 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
@@ -45,11 +46,14 @@ impl Sessions for Sqlite {
         .await
     }
 
-    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
+    async fn end_session(&self, handle: &Hashed) -> Result<Option<UserId>> {
         let handle = *handle;
         self.write(move |tx, _| {
-            let ended = tx.execute("delete from doorward_sessions where handle = ?1", [handle.as_bytes()])?;
-            Ok(Change::Keep(ended > 0))
+            let whose = "select user_id from doorward_sessions where handle = ?1";
+            let user = tx.prepare_cached(whose)?.query_row([handle.as_bytes()], |row| row.get::<_, String>(0));
+            let user = user.optional()?.map(UserId::new);
+            tx.execute("delete from doorward_sessions where handle = ?1", [handle.as_bytes()])?;
+            Ok(Change::Keep(user))
         })
         .await
     }
@@ -75,19 +79,37 @@ impl Sessions for Sqlite {
         .await
     }
 
-    async fn sessions(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Session>> {
+    async fn sessions(
+        &self,
+        user: Option<&UserId>,
+        after: Option<(Timestamp, Hashed)>,
+        limit: u32,
+    ) -> Result<Vec<Session>> {
         let user = user.map(|id| id.as_str().to_owned());
         self.read(move |conn, _| {
-            let newest = "order by s.created_at desc, s.handle desc limit";
-            match user {
-                Some(user) => {
-                    let which = format!("where s.user_id = ?1 {newest} ?2");
-                    list(conn, &which, params![user, limit])
-                }
-                None => list(conn, &format!("{newest} ?1"), params![limit]),
+            let mut conditions = Vec::new();
+            let mut given: Vec<Value> = Vec::new();
+            if let Some(user) = user {
+                conditions.push("s.user_id = ?");
+                given.push(user.into());
             }
+            if let Some((then, handle)) = after {
+                conditions.push("s.created_at <= ? and (s.created_at < ? or s.handle < ?)");
+                given.extend([then.unix().into(), then.unix().into(), handle.as_bytes().to_vec().into()]);
+            }
+            given.push(limit.into());
+            let which =
+                if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
+            let which = format!("{which}order by s.created_at desc, s.handle desc limit ?");
+            list(conn, &which, params_from_iter(given))
         })
         .await
+    }
+
+    async fn sessions_named(&self, short: &str) -> Result<Vec<Session>> {
+        let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
+        let which = "where s.handle between ?1 and ?2";
+        self.read(move |conn, _| list(conn, which, params![range.first, range.last])).await
     }
 
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
@@ -130,7 +152,7 @@ fn find(conn: &Connection, ready: &Ready, handles: &[Hashed]) -> rusqlite::Resul
 /// How many handles a statement asks for.
 const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
 
-fn list(conn: &Connection, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Session>> {
+fn list(conn: &Connection, which: &str, params: impl Params) -> rusqlite::Result<Vec<Session>> {
     let mut rows = conn.prepare_cached(&format!("select {SESSION} from doorward_sessions s {which}"))?;
     rows.query_map(params, read_session)?.collect()
 }

@@ -1,7 +1,8 @@
 //! Credentials of programs.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, params_from_iter};
 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
@@ -63,19 +64,37 @@ impl Tokens for Sqlite {
         .await
     }
 
-    async fn tokens(&self, user: Option<&UserId>, limit: u32) -> Result<Vec<Token>> {
+    async fn tokens(
+        &self,
+        user: Option<&UserId>,
+        after: Option<(Timestamp, Hashed)>,
+        limit: u32,
+    ) -> Result<Vec<Token>> {
         let user = user.map(|id| id.as_str().to_owned());
         self.read(move |conn, _| {
-            let newest = "order by t.created_at desc, t.hash desc limit";
-            match user {
-                Some(user) => {
-                    let which = format!("where t.user_id = ?1 {newest} ?2");
-                    list(conn, &which, params![user, limit])
-                }
-                None => list(conn, &format!("{newest} ?1"), params![limit]),
+            let mut conditions = Vec::new();
+            let mut given: Vec<Value> = Vec::new();
+            if let Some(user) = user {
+                conditions.push("t.user_id = ?");
+                given.push(user.into());
             }
+            if let Some((then, hash)) = after {
+                conditions.push("t.created_at <= ? and (t.created_at < ? or t.hash < ?)");
+                given.extend([then.unix().into(), then.unix().into(), hash.as_bytes().to_vec().into()]);
+            }
+            given.push(limit.into());
+            let which =
+                if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
+            let which = format!("{which}order by t.created_at desc, t.hash desc limit ?");
+            list(conn, &which, params_from_iter(given))
         })
         .await
+    }
+
+    async fn tokens_named(&self, short: &str) -> Result<Vec<Token>> {
+        let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
+        let which = "where t.hash between ?1 and ?2";
+        self.read(move |conn, _| list(conn, which, params![range.first, range.last])).await
     }
 
     async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {
@@ -99,7 +118,7 @@ impl Tokens for Sqlite {
     }
 }
 
-fn list(conn: &Connection, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Token>> {
+fn list(conn: &Connection, which: &str, params: impl Params) -> rusqlite::Result<Vec<Token>> {
     let mut rows = conn.prepare_cached(&format!("select {TOKEN} from doorward_tokens t {which}"))?;
     rows.query_map(params, read_token)?.collect()
 }

@@ -145,7 +145,9 @@ impl SessionsApi {
         };
         let ended = ended.map_err(Fault::from)?;
         let which = if keep.0.is_some() { "all others" } else { "all" };
-        app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), which).await;
+        if ended > 0 {
+            app.record(EventKind::SessionRevoked, &user.id, &visit.origin(), which).await;
+        }
         Ok(EndedAnswer::Many(Json(Ended { ended }), cookie))
     }
 

@@ -130,8 +130,8 @@ impl Sessions for Memory {
         Ok(())
     }
 
-    async fn end_session(&self, handle: &Hashed) -> Result<bool> {
-        Ok(self.working()?.sessions.remove(handle).is_some())
+    async fn end_session(&self, handle: &Hashed) -> Result<Option<UserId>> {
+        Ok(self.working()?.sessions.remove(handle).map(|session| session.user_id))
     }
 
     async fn end_sessions_named(&self, _: &str, _: Option<&UserId>) -> Result<u64> {
@@ -142,7 +142,11 @@ impl Sessions for Memory {
         Ok(0)
     }
 
-    async fn sessions(&self, _: Option<&UserId>, _: u32) -> Result<Vec<Session>> {
+    async fn sessions(&self, _: Option<&UserId>, _: Option<(Timestamp, Hashed)>, _: u32) -> Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    async fn sessions_named(&self, _: &str) -> Result<Vec<Session>> {
         Ok(Vec::new())
     }
 
@@ -165,7 +169,11 @@ impl Tokens for Memory {
         Ok(())
     }
 
-    async fn tokens(&self, _: Option<&UserId>, _: u32) -> Result<Vec<Token>> {
+    async fn tokens(&self, _: Option<&UserId>, _: Option<(Timestamp, Hashed)>, _: u32) -> Result<Vec<Token>> {
+        Ok(Vec::new())
+    }
+
+    async fn tokens_named(&self, _: &str) -> Result<Vec<Token>> {
         Ok(Vec::new())
     }
 
