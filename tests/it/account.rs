@@ -173,6 +173,7 @@ async fn a_person_sees_what_happened_lately_and_takes_it_along() {
     for place in [Place::Sqlite, Place::MariaDb] {
         let Some(site) = Site::on(place).await else { continue };
         let (ada, grace) = (site.sign_in("ada").await, site.sign_in("grace").await);
+        site.sign_in("ada").await;
         ada.submit("/account/tokens", &[("name", "x")]).await;
         ada.submit("/account/tokens", &[("revoke", "all")]).await;
         ada.submit("/account/sessions", &[("end", "others")]).await;
