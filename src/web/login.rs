@@ -76,8 +76,8 @@ async fn circle(app: &App, headers: &HeaderMap, query: &str, return_to: Option<&
     tracing::warn!(
         app = app_origin,
         "somebody who has just signed in is sent here to sign in by an app: the session's cookie does not arrive there. \
-         Its host must lie in sessions.cookie_domain, it must be reached over https where public_url is, and its proxy \
-         must pass the cookie on to /gate"
+         Its host must be that of public_url (127.0.0.1 is not localhost) or lie in sessions.cookie_domain, it must be \
+         reached over https where public_url is, and a proxy before it must pass the cookie on to /gate"
     );
     Some(Fault::Circle(return_to.clone()))
 }

@@ -215,12 +215,13 @@ async fn a_program_behind_the_same_proxy_has_the_rest_of_the_host() {
     .await;
     // What a proxy without a word about headers makes of the browser's requests: plain http, and its own name for us.
     let proxy = format!("http://127.0.0.1:{port}");
-    let browser = Anonymous::at(&proxy);
+    let mut browser = Anonymous::at(&proxy);
     let through = |address: Url| address.as_str().replace("https://example.test", &proxy);
     let rd = format!("/auth/login?rd={SHOP}/basket");
     for (begin, end) in
         [("/auth/login", "/"), ("/auth/login?rd=/reports", "/reports"), (&rd, "https://shop.example.test/basket")]
     {
+        browser = Anonymous::at(&proxy);
         let request = browser.visit(begin).await.location();
         let sent = request.query_pairs().find(|(name, _)| name == "redirect_uri").expect("one").1.into_owned();
         assert_eq!(sent, "https://example.test/auth/login/callback");
