@@ -376,6 +376,20 @@ async fn a_person_looks_after_their_account_in_a_real_browser() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.click("Log out everywhere").await;
     browser.sees("Login to continue").await;
+
+    // Whoever comes back and deletes the account is a stranger afterwards, in every browser.
+    demo.sign_in(&browser, "Ada").await;
+    demo.sign_in(&other, "Ada").await;
+    browser.click("Your account").await;
+    browser.sees("A token was made").await;
+    browser.click("Delete my account").await;
+    browser.sees("It cannot be undone").await;
+    browser.click("Delete my account").await;
+    browser.sees("Your account is deleted").await;
+    browser.back().await;
+    assert!(!browser.text().await.contains("Delete my account"), "the way back shows nothing any more");
+    other.reload().await;
+    other.sees("Login to continue").await;
     other.close().await;
     browser.close().await;
 }
