@@ -26,7 +26,7 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("sign-in-again", Fault::SignInAgain),
         ("none-of-yours", Fault::NoneOfYours),
         ("too-many-tokens", Fault::TooManyTokens),
-        ("bad-value", Fault::BadValue("the name is empty")),
+        ("bad-value", Fault::BadValue("A token lives for 1 to 366 days.")),
         ("wrong-kind", Fault::WrongKind),
         ("not-through-the-gate", Fault::NotThroughTheGate { email: EMAIL.to_owned(), return_to: None }),
         ("closed", Fault::Closed),
