@@ -19,10 +19,8 @@ use crate::config::public_url::PublicUrl;
 use crate::login::http::{Http, HttpError};
 use crate::model::Scope;
 use crate::names::Names;
+use crate::web::api::device::GRANT_TYPE;
 use crate::web::paths;
-
-/// What a device asks with (RFC 8628, section 3.4).
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// How many seconds more to leave after a `slow_down` (RFC 8628, section 3.5).
 const MORE: u64 = 5;

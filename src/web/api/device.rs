@@ -18,7 +18,7 @@ use crate::web::paths;
 use crate::web::visit::Visit;
 
 /// What a device asks with (RFC 8628, section 3.4).
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// A wish to be let in.
 #[derive(Clone, Debug, Object, Deserialize)]

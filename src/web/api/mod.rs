@@ -14,10 +14,11 @@ use poem::{Response, handler};
 use poem_openapi::OpenApiService;
 use serde_json::{Value, json};
 
+use crate::model::Scope;
 use crate::pages::DocsPage;
 use crate::web::answer;
 use crate::web::api::asking::BY_COOKIE;
-use crate::web::api::device::DeviceApi;
+use crate::web::api::device::{DeviceApi, GRANT_TYPE};
 use crate::web::api::me::MeApi;
 use crate::web::api::sessions::SessionsApi;
 use crate::web::api::tokens::TokensApi;
@@ -39,6 +40,7 @@ pub fn document(cookies: &Cookies, api_url: &str) -> Value {
     document["components"]["securitySchemes"][BY_COOKIE]["name"] = json!(cookies.session_name());
     for (name, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
         complete(name, schema);
+        narrow(name, schema);
     }
     document
 }
@@ -63,6 +65,16 @@ fn complete(name: &str, schema: &mut Value) {
     }
     let names: Vec<String> = fields.keys().cloned().collect();
     schema["required"] = json!(names);
+}
+
+/// Says of what we are sent what its Rust types cannot: which words there are, and where no further field is taken.
+fn narrow(name: &str, schema: &mut Value) {
+    match name {
+        "WantedToken" => schema["additionalProperties"] = json!(false),
+        "DeviceRequest" => schema["properties"]["scope"]["enum"] = json!(Scope::ALL.map(Scope::as_str)),
+        "DeviceTokenRequest" => schema["properties"]["grant_type"]["enum"] = json!([GRANT_TYPE]),
+        _ => {}
+    }
 }
 
 /// The document.
