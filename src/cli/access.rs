@@ -10,9 +10,13 @@ use crate::cli::database;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::harmless;
+use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::config::access::{SignUp, domain, email};
 use crate::config::problem::Wrong;
-use crate::model::{Identity, User};
+use crate::gate::target::Target;
+use crate::gate::{Gate, Person, Verdict};
+use crate::model::{Identity, User, UserId};
 
 /// `doorward access …`
 #[derive(Debug, clap::Args)]
@@ -26,8 +30,8 @@ enum Command {
     /// Tells which rule decides about an account, and why
     Explain {
         /// The account's address, taken as verified
-        #[arg(long, value_name = "ADDRESS", value_parser = address)]
-        email: String,
+        #[arg(long, value_name = "ADDRESS", value_parser = address, required_unless_present = "url")]
+        email: Option<String>,
         /// The account's Workspace domain, as Google would sign it (`hd`)
         #[arg(long, value_name = "DOMAIN", value_parser = hosted_domain)]
         hd: Option<String>,
@@ -37,6 +41,18 @@ enum Command {
         /// Looks at the rules alone, not into the database
         #[arg(long)]
         offline: bool,
+        /// Tells which rule of the gate decides about this address of an app behind it, whole, as browsers have it
+        #[arg(long, value_name = "URL", value_parser = target)]
+        url: Option<Target>,
+        /// The method of the request to that address
+        #[arg(long, default_value = "GET", requires = "url")]
+        method: String,
+        /// As if an API token stood for the account
+        #[arg(long, requires_all = ["url", "email"])]
+        token: bool,
+        /// The account's id in the table of users, which groups may name
+        #[arg(long, requires_all = ["url", "email"], default_value = "", hide_default_value = true)]
+        id: String,
         /// Prints JSON instead of sentences
         #[arg(long)]
         json: bool,
@@ -57,8 +73,15 @@ fn said(Wrong { what, remedy }: Wrong) -> String {
 
 /// Runs `doorward access …`.
 pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
-    let Command::Explain { email, hd, unverified, offline, json } = args.command;
-    let access = Access::new(context.config()?.access);
+    let Command::Explain { email, hd, unverified, offline, url, method, token, id, json } = args.command;
+    let config = context.config()?;
+    if let Some(target) = url {
+        let target = Target { method: Some(method), ..target };
+        let user = email.map(|email| user(id, somebody(email, hd, !unverified)));
+        return explain_gate(&config, &target, user.as_ref(), token, json);
+    }
+    let access = Access::new(config.access);
+    let email = email.unwrap_or_default();
     let identity = somebody(email, hd, !unverified);
     let (is_allowed, rule) = match access.decide(&identity) {
         Decision::Allow(rule) => (true, rule),
@@ -97,6 +120,68 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         text.push_str(&standing(user));
     }
     print(&text)
+}
+
+/// Which rule of the gate decides about `target`, and what a proxy is answered.
+fn explain_gate(
+    config: &Config,
+    target: &Target,
+    user: Option<&User>,
+    is_token: bool,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let gate = Gate::new(&config.gate, &config.groups);
+    let access = Access::new(config.access.clone());
+    let denied = user.and_then(|user| match access.decide(&user.identity) {
+        Decision::Deny(rule) => Some((rule, access.explain(&user.identity))),
+        Decision::Allow(_) => None,
+    });
+    // Whoever may not come in at all is nobody to the gate.
+    let person = match user.filter(|_| denied.is_none()) {
+        None => Person::Nobody,
+        Some(user) if is_token => Person::ByToken(user),
+        Some(user) => Person::BySession(user),
+    };
+    let verdict = gate.decide(Some(target), person);
+    let (decision, sentence, reason) = match &verdict {
+        Verdict::Pass(reason) => ("pass", "may pass", reason),
+        Verdict::SignInFirst(reason) => ("sign_in_first", "must sign in first", reason),
+        Verdict::Deny(reason) => ("deny", "may not pass", reason),
+    };
+    let groups: Vec<&str> = user.map(|user| gate.groups_of(user).collect()).unwrap_or_default();
+    if as_json {
+        let answer = json!({
+            "url": target.url(),
+            "method": target.method,
+            "decision": decision,
+            "reason": reason.word(),
+            "words": reason.to_string(),
+            "groups": groups,
+            "access": denied.as_ref().map(|(rule, _)| rule),
+        });
+        return print(&format!("{answer}\n"));
+    }
+    let mut text = format!("{sentence} ({}): {reason}\n", reason.word());
+    if let Some((rule, words)) = denied {
+        text.push_str(&format!("this account may not even come in ({rule}): {words}\n"));
+    }
+    if !groups.is_empty() {
+        text.push_str(&format!("groups: {}\n", groups.join(",")));
+    }
+    print(&text)
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    let wrong = || "write the whole address, such as https://app.example.com/admin/".to_owned();
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let (authority, address) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let address = if address.is_empty() { "/" } else { address };
+    Target::new(scheme, authority, address, None).map_err(|_| wrong())
+}
+
+fn user(id: String, identity: Identity) -> User {
+    let never = Timestamp::from_unix(0);
+    User { id: UserId::new(id), identity, created_at: never, last_login_at: never, blocked_at: None }
 }
 
 fn somebody(email: String, hosted_domain: Option<String>, email_verified: bool) -> Identity {

@@ -13,6 +13,7 @@ mod api_sessions;
 mod api_tokens;
 mod apps;
 mod assertion;
+mod assertion_languages;
 mod audit;
 mod binary;
 mod browser_story;

@@ -398,3 +398,37 @@ async fn tokens_are_paged_and_revoked_together_and_each_change_is_on_record() {
     assert_eq!(kinds("1"), ["token_revoked", "token_created", "token_created", "token_created", "login"]);
     assert_eq!(desk.run(&["tokens", "revoke"]).code, 2);
 }
+
+/// What a proxy would be answered, without a proxy.
+#[test]
+fn the_rule_of_the_gate_that_decides_is_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "groups.admins = [\"ada@example.com\"]\n\
+                 access.emails = [\"ada@example.com\", \"bob@example.com\"]\n\
+                 gate.rules = [{ host = \"app.example.com\", path = \"/admin/*\", groups = [\"admins\"], tokens = false }, \
+                 { host = \"app.example.com\", allow = \"signed_in\" }]\n";
+    std::fs::write(folder.path().join("rules.toml"), rules).expect("a file");
+    let explain = |arguments: &[&str]| {
+        let mut command = binary::command(folder.path());
+        command.args(["--config", "rules.toml", "access", "explain", "--url"]).args(arguments);
+        let ran = binary::run(&mut command);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:#?}");
+        ran
+    };
+    let admin = "https://app.example.com/admin/users";
+    for (arguments, said) in [
+        (vec![admin], "must sign in first (rule): rule 1 decides\n"),
+        (vec![admin, "--email", "ada@example.com"], "may pass (rule): rule 1 decides\ngroups: admins\n"),
+        (vec![admin, "--email", "bob@example.com"], "may not pass (rule): rule 1 decides\n"),
+        (vec!["https://App.example.com:443/x", "--email", "bob@example.com"], "may pass (rule): rule 2 decides\n"),
+        (vec!["https://other.example.com", "--email", "bob@example.com"], "may not pass (unknown_host): "),
+        (vec!["https://app.example.com/a/../admin", "--email", "bob@example.com"], "may not pass (uncertain): "),
+    ] {
+        let ran = explain(&arguments);
+        assert!(ran.stdout.starts_with(said), "{arguments:?}: {}", ran.stdout);
+    }
+    let token = explain(&[admin, "--email", "ada@example.com", "--token", "--json"]).json();
+    assert_eq!((token["decision"].as_str(), token["reason"].as_str()), (Some("deny"), Some("no_tokens")));
+    let outside = explain(&[admin, "--email", "eve@example.com"]).stdout;
+    assert!(outside.contains("may not even come in (not_on_the_list)"), "{outside}");
+}

@@ -17,6 +17,7 @@ pub mod line;
 pub mod log;
 pub mod memory;
 pub mod name_server;
+pub mod person;
 pub mod place;
 pub mod program;
 pub mod provider;

@@ -18,6 +18,8 @@ pub enum Tier {
     Axe,
     /// Go, for the one program of the documentation that is written in it.
     Go,
+    /// Python's PyJWT, which one program of the documentation uses.
+    PyJwt,
     /// nginx, Caddy and HAProxy.
     Proxies,
     /// The executable that the README's build command makes.
@@ -34,6 +36,7 @@ impl Tier {
             Self::IndependentIssuer => "DOORWARD_TEST_OIDC_PROVIDER",
             Self::Axe => "DOORWARD_TEST_AXE",
             Self::Go => "DOORWARD_TEST_GO",
+            Self::PyJwt => "DOORWARD_TEST_PYJWT",
             Self::Proxies => "DOORWARD_TEST_PROXIES",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
