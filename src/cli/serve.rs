@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::config::access::SignUp;
 use crate::config::server::{Listen, Tls};
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
@@ -101,8 +102,14 @@ fn not_listening(config: &Config, error: &ListenError) -> Failure {
 /// Says where it is and what an operator must know now.
 fn announce(config: &Config, running: &Running) {
     let public_url = &config.public_url;
-    if Access::new(config.access.clone()).is_open() {
-        tracing::info!("everyone with a verified email may sign in; [access] narrows that");
+    let access = Access::new(config.access.clone());
+    match (access.is_open(), access.sign_up()) {
+        (true, SignUp::Open) => tracing::info!("everyone with a verified email may sign in; [access] narrows that"),
+        (_, SignUp::Existing) => {
+            let table = &config.database.users_table;
+            tracing::info!("only people who have a row in {table} may sign in (access.sign_up)");
+        }
+        (false, SignUp::Open) => {}
     }
     if let Some(provider) = &config.provider {
         let redirect_uri = public_url.join(paths::CALLBACK);

@@ -55,6 +55,7 @@ mod openapi;
 mod operator;
 mod outage;
 mod pages;
+mod paging;
 mod proxies;
 mod readme;
 mod removal;
