@@ -127,7 +127,11 @@ impl Example for NewApiToken {
 #[oai(example, deny_unknown_fields)]
 pub struct WantedToken {
     /// What to call it.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    ))]
     pub name: String,
     /// What it may be used for.
     #[oai(default = "narrowest")]
