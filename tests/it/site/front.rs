@@ -185,8 +185,9 @@ fn run(proxy: Proxy, folder: &Path, app: &str, upstream: &str) -> Program {
                 .map(|kind| format!("{kind}_temp_path {};\n", at(kind)))
                 .concat();
             let user = if is_root() { "user root;\n" } else { "" };
+            // One process: whoever ends the first of several by force leaves the others behind.
             let main = format!(
-                "{user}daemon off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}include {};\n}}\n",
+                "{user}daemon off;\nmaster_process off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}include {};\n}}\n",
                 at("nginx.pid"),
                 at("app.conf")
             );
