@@ -55,6 +55,8 @@ impl Place {
             server: Url::parse(&tier.here()?).expect("the tier's variable holds a URL"),
             name: format!("site_{}_{number}", std::process::id()),
         };
+        // A server outlives the tests, and numbers of processes come again.
+        kept.execute_at_server(&format!("drop database if exists {}", kept.name())).await;
         kept.execute_at_server(&format!("create database {}", kept.name())).await;
         Some(kept)
     }
