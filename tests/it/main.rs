@@ -25,6 +25,7 @@ mod cookies;
 mod csrf;
 mod database_tls;
 mod demo;
+mod denied;
 mod devices;
 mod evening;
 mod every_door;
