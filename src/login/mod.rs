@@ -13,7 +13,7 @@ mod discovery;
 pub mod http;
 mod id_token;
 mod identity;
-mod pending;
+pub mod pending;
 pub mod provider;
 pub mod return_to;
 mod room;

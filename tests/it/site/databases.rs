@@ -221,6 +221,11 @@ impl Server {
         Some(server)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.id.load(Ordering::SeqCst)
+    }
+
     /// A fresh database on it.
     pub async fn database(&self) -> Database {
         Database::on_server(Kind::MariaDb, &self.url()).await
