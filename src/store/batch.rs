@@ -57,22 +57,42 @@ impl Batch {
 
 async fn answer_all(store: SharedStore, mut waiting: mpsc::Receiver<Ask>) {
     let mut asks = Vec::with_capacity(LARGEST);
+    let mut handles = Vec::with_capacity(LARGEST);
     while waiting.recv_many(&mut asks, LARGEST).await > 0 {
         asks.retain(|ask: &Ask| !ask.answer.is_closed());
-        let mut handles: Vec<Hashed> = asks.iter().map(|ask| ask.handle).collect();
-        handles.sort_unstable();
+        asks.sort_unstable_by_key(|ask| ask.handle);
+        handles.clear();
+        handles.extend(asks.iter().map(|ask| ask.handle));
         handles.dedup();
         if handles.is_empty() {
             continue;
         }
-        let answers = store.sessions_by_handle(&handles).await;
-        for ask in asks.drain(..) {
-            let answer = answers.as_ref().map_err(StoreError::clone).map(|known| {
-                let place = handles.binary_search(&ask.handle).ok();
-                place.and_then(|place| known.get(place).cloned().flatten())
-            });
-            // Whoever hung up meanwhile needs no answer.
-            let _ = ask.answer.send(answer);
+        match store.sessions_by_handle(&handles).await {
+            Ok(known) => hand_out(&handles, known, &mut asks),
+            Err(error) => asks.drain(..).for_each(|ask| ask.tell(Err(error.clone()))),
         }
+    }
+}
+
+/// Gives each of `asks` what is `known` of its handle. Both are in the order of the handles; most are asked for once, and
+/// their answer is handed on as it is.
+fn hand_out(handles: &[Hashed], known: Vec<Known>, asks: &mut Vec<Ask>) {
+    let mut asks = asks.drain(..).peekable();
+    for (handle, known) in handles.iter().zip(known) {
+        while let Some(ask) = asks.next_if(|ask| ask.handle == *handle) {
+            let is_last = asks.peek().is_none_or(|next| next.handle != *handle);
+            if is_last {
+                ask.tell(Ok(known));
+                break;
+            }
+            ask.tell(Ok(known.clone()));
+        }
+    }
+}
+
+impl Ask {
+    fn tell(self, answer: Result<Known>) {
+        // Whoever hung up meanwhile needs no answer.
+        let _ = self.answer.send(answer);
     }
 }

@@ -17,6 +17,7 @@ pub mod adoption;
 pub mod batch;
 pub mod migrate;
 pub mod mysql;
+mod order;
 pub mod short;
 pub mod sqlite;
 pub mod tombstone;

@@ -30,6 +30,7 @@ use crate::config::database::Mysql as Place;
 use crate::names::Names;
 use crate::store::adoption::{Adopted, gone};
 use crate::store::mysql::pool::Pool;
+use crate::store::mysql::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
 
 /// How long a visitor waits to hear who they are: a frozen database must not freeze the site.
@@ -52,8 +53,15 @@ pub struct Mysql {
 /// A database whose tables are ready.
 struct Ready {
     adopted: Adopted,
+    lookups: Lookups,
     /// The issuer to which ids and adopted rows belong.
     issuer: Option<String>,
+}
+
+impl Ready {
+    fn new(adopted: Adopted, issuer: Option<String>) -> Self {
+        Self { lookups: Lookups::new(&adopted), adopted, issuer }
+    }
 }
 
 impl Mysql {
@@ -72,26 +80,27 @@ impl Mysql {
     /// Looks at the table of users again, which is the site's to change while we run.
     async fn look_again(&self) -> Result<Arc<Ready>> {
         let adopted = prepare::look(&self.pool, &self.table).await?.ok_or_else(|| gone(&self.table))?;
-        let ready = Arc::new(Ready { adopted, issuer: self.ready()?.issuer.clone() });
+        let ready = Arc::new(Ready::new(adopted, self.ready()?.issuer.clone()));
         *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&ready));
         Ok(ready)
     }
 
-    /// The rows that a statement about users gives. Where it is refused, the table may have changed.
+    /// The rows that a statement about users gives, with `params` made anew for each time it is sent. Where it is
+    /// refused, the table may have changed.
     async fn ask(
         &self,
         limit: Duration,
         sql: impl Fn(&Ready) -> String + Send,
-        params: Vec<Value>,
+        params: impl Fn() -> Vec<Value> + Sync,
     ) -> Result<Vec<Row>> {
         let statement = sql(&*self.ready()?);
-        match self.pool.rows(limit, &statement, params.clone()).await {
+        match self.pool.rows_with(limit, &statement, &params).await {
             Err(StoreError::Refused(why)) => {
                 let again = sql(&*self.look_again().await?);
                 if again == statement {
                     Err(StoreError::Refused(why))
                 } else {
-                    self.pool.rows(limit, &again, params).await
+                    self.pool.rows_with(limit, &again, &params).await
                 }
             }
             answer => answer,
@@ -105,7 +114,7 @@ impl Store for Mysql {
         let survey = prepare::prepare(&self.pool, &self.table, issuer, &*self.clock).await?;
         let table = &self.table;
         let adopted = survey.users.ok_or_else(|| StoreError::Refused(format!("{table} was not created")))?;
-        let ready = Arc::new(Ready { adopted, issuer: survey.issuer });
+        let ready = Arc::new(Ready::new(adopted, survey.issuer));
         *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(ready);
         Ok(())
     }

@@ -145,6 +145,16 @@ impl Pool {
 
     /// The rows that `sql` gives, within `limit`. A connection that turns out to be dead is replaced once.
     pub async fn rows(&self, limit: Duration, sql: &str, params: Vec<Value>) -> Result<Vec<Row>> {
+        self.rows_with(limit, sql, &|| params.clone()).await
+    }
+
+    /// The same with parameters that are made each time `sql` is sent: nearly always that is once.
+    pub async fn rows_with(
+        &self,
+        limit: Duration,
+        sql: &str,
+        params: &(dyn Fn() -> Vec<Value> + Sync),
+    ) -> Result<Vec<Row>> {
         let (rows, _) = self.ask(limit, sql, params).await?;
         Ok(rows)
     }
@@ -152,15 +162,20 @@ impl Pool {
     /// How many rows `sql` found to change, within `limit`. Only for changes that may be repeated: a connection that
     /// dies under it says nothing about what was done.
     pub async fn change(&self, limit: Duration, sql: &str, params: Vec<Value>) -> Result<u64> {
-        let (_, affected) = self.ask(limit, sql, params).await?;
+        let (_, affected) = self.ask(limit, sql, &|| params.clone()).await?;
         Ok(affected)
     }
 
-    async fn ask(&self, limit: Duration, sql: &str, params: Vec<Value>) -> Result<(Vec<Row>, u64)> {
+    async fn ask(
+        &self,
+        limit: Duration,
+        sql: &str,
+        params: &(dyn Fn() -> Vec<Value> + Sync),
+    ) -> Result<(Vec<Row>, u64)> {
         let work = async {
             let mut lease = self.take().await?;
             loop {
-                match exec(lease.conn(), sql, params.clone()).await {
+                match exec(lease.conn(), sql, params()).await {
                     Ok(answer) => {
                         lease.give_back();
                         return Ok(answer);

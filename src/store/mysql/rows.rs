@@ -29,12 +29,20 @@ pub fn value<T: FromValue>(row: &Row, place: usize) -> Result<T> {
     }
 }
 
-fn moment(row: &Row, place: usize) -> Result<Timestamp> {
-    value(row, place).map(Timestamp::from_unix)
+/// The value in a column of `row`, which does not hold it any more: texts are not copied.
+fn taken<T: FromValue>(row: &mut Row, place: usize) -> Result<T> {
+    match row.take_opt(place) {
+        Some(Ok(value)) => Ok(value),
+        _ => Err(StoreError::Refused(format!("column {place} of a row holds what it should not"))),
+    }
 }
 
-fn moment_if_any(row: &Row, place: usize) -> Result<Option<Timestamp>> {
-    Ok(value::<Option<i64>>(row, place)?.map(Timestamp::from_unix))
+fn moment(row: &mut Row, place: usize) -> Result<Timestamp> {
+    taken(row, place).map(Timestamp::from_unix)
+}
+
+fn moment_if_any(row: &mut Row, place: usize) -> Result<Option<Timestamp>> {
+    Ok(taken::<Option<i64>>(row, place)?.map(Timestamp::from_unix))
 }
 
 /// 32 bytes in a column of `row`.
@@ -43,20 +51,25 @@ pub fn bytes(row: &Row, place: usize) -> Result<[u8; 32]> {
     bytes.try_into().map_err(|_| StoreError::Refused(format!("column {place} of a row does not hold 32 bytes")))
 }
 
+fn hash(row: &mut Row, place: usize) -> Result<[u8; 32]> {
+    let bytes: Vec<u8> = taken(row, place)?;
+    bytes.try_into().map_err(|_| StoreError::Refused(format!("column {place} of a row does not hold 32 bytes")))
+}
+
 /// The user in a row of [`USER`] that begins at column `first`.
-pub fn user(row: &Row, first: usize) -> Result<User> {
+pub fn user(row: &mut Row, first: usize) -> Result<User> {
     let identity = Identity {
-        provider: value(row, first + 1)?,
-        issuer: value(row, first + 2)?,
-        subject: value(row, first + 3)?,
-        email: value(row, first + 4)?,
-        email_verified: value(row, first + 5)?,
-        hosted_domain: value(row, first + 6)?,
-        name: value(row, first + 7)?,
-        picture: value(row, first + 8)?,
+        provider: taken(row, first + 1)?,
+        issuer: taken(row, first + 2)?,
+        subject: taken(row, first + 3)?,
+        email: taken(row, first + 4)?,
+        email_verified: taken(row, first + 5)?,
+        hosted_domain: taken(row, first + 6)?,
+        name: taken(row, first + 7)?,
+        picture: taken(row, first + 8)?,
     };
     Ok(User {
-        id: UserId::new(value::<String>(row, first)?),
+        id: UserId::new(taken::<String>(row, first)?),
         identity,
         created_at: moment(row, first + 9)?,
         last_login_at: moment(row, first + 10)?,
@@ -65,25 +78,25 @@ pub fn user(row: &Row, first: usize) -> Result<User> {
 }
 
 /// The session in a row of [`SESSION`].
-pub fn session(row: &Row) -> Result<Session> {
+pub fn session(row: &mut Row) -> Result<Session> {
     Ok(Session {
-        handle: Hashed::from_bytes(bytes(row, 0)?),
-        user_id: UserId::new(value::<String>(row, 1)?),
+        handle: Hashed::from_bytes(hash(row, 0)?),
+        user_id: UserId::new(taken::<String>(row, 1)?),
         created_at: moment(row, 2)?,
         last_seen_at: moment(row, 3)?,
         expires_at: moment(row, 4)?,
-        address: value(row, 5)?,
-        user_agent: value(row, 6)?,
+        address: taken(row, 5)?,
+        user_agent: taken(row, 6)?,
     })
 }
 
 /// The token in a row of [`TOKEN`].
-pub fn token(row: &Row) -> Result<Token> {
+pub fn token(row: &mut Row) -> Result<Token> {
     Ok(Token {
-        hash: Hashed::from_bytes(bytes(row, 0)?),
-        user_id: UserId::new(value::<String>(row, 1)?),
-        name: value(row, 2)?,
-        last_four: value(row, 3)?,
+        hash: Hashed::from_bytes(hash(row, 0)?),
+        user_id: UserId::new(taken::<String>(row, 1)?),
+        name: taken(row, 2)?,
+        last_four: taken(row, 3)?,
         created_at: moment(row, 4)?,
         expires_at: moment(row, 5)?,
         last_used_at: moment_if_any(row, 6)?,

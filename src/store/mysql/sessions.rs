@@ -1,37 +1,52 @@
 //! Browsers that are signed in.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use mysql_async::Value;
 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Session, User, UserId};
+use crate::store::adoption::Adopted;
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::rows::{SESSION, USER, session, user, value};
-use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
+use crate::store::mysql::{Mysql, READ, VISITOR, WRITE, param};
+use crate::store::order::in_order_of;
 use crate::store::short::Range;
 use crate::store::{Result, Sessions};
 
 /// How many handles a statement asks for: a statement for each number would push the others out of the cache.
-const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
+const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
+
+/// The statements that ask for so many handles, written once.
+pub struct Lookups([String; SIZES.len()]);
+
+impl Lookups {
+    /// The statements where people stand in `adopted`: three lookups by key for each handle.
+    pub fn new(adopted: &Adopted) -> Self {
+        let join = join_users(adopted, "i.user_id");
+        Self(SIZES.map(|size| {
+            let marks = vec!["?"; size].join(", ");
+            format!(
+                "select {SESSION}, {USER} from doorward_sessions s join doorward_identities i on i.user_id = s.user_id \
+                 {join} where s.handle in ({marks})"
+            )
+        }))
+    }
+}
 
 #[async_trait]
 impl Sessions for Mysql {
     async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
-        self.ready()?;
-        let mut found = HashMap::with_capacity(handles.len());
-        for chunk in handles.chunks(LOOKUPS[LOOKUPS.len() - 1]) {
-            let size = LOOKUPS.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(chunk.len());
-            let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(size);
-            let params = filled.map(|handle| param(handle.as_bytes())).collect();
-            for row in self.ask(VISITOR, |ready| lookup(ready, size), params).await? {
-                let (session, user) = (session(&row)?, user(&row, 7)?);
-                found.insert(session.handle, (session, user));
+        let mut found = Vec::with_capacity(handles.len());
+        for chunk in handles.chunks(SIZES[SIZES.len() - 1]) {
+            let place = SIZES.partition_point(|size| *size < chunk.len());
+            let filled = || chunk.iter().chain(std::iter::repeat(&chunk[0])).take(SIZES[place]);
+            let params = || filled().map(|handle| param(handle.as_bytes())).collect();
+            for mut row in self.ask(VISITOR, |ready| ready.lookups.0[place].clone(), params).await? {
+                found.push((session(&mut row)?, user(&mut row, 7)?));
             }
         }
-        Ok(handles.iter().map(|handle| found.get(handle).cloned()).collect())
+        Ok(in_order_of(handles, found))
     }
 
     async fn touch_session(&self, handle: &Hashed, seen_before: Timestamp, now: Timestamp) -> Result<()> {
@@ -91,7 +106,7 @@ impl Sessions for Mysql {
         let which = if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
         let newest = "order by s.created_at desc, s.handle desc limit ?";
         let sql = format!("select {SESSION} from doorward_sessions s {which}{newest}");
-        self.pool.rows(READ, &sql, params).await?.iter().map(session).collect()
+        self.pool.rows(READ, &sql, params).await?.iter_mut().map(session).collect()
     }
 
     async fn sessions_named(&self, short: &str) -> Result<Vec<Session>> {
@@ -99,7 +114,7 @@ impl Sessions for Mysql {
         let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
         let sql = format!("select {SESSION} from doorward_sessions s where s.handle between ? and ?");
         let params = vec![param(range.first), param(range.last)];
-        self.pool.rows(READ, &sql, params).await?.iter().map(session).collect()
+        self.pool.rows(READ, &sql, params).await?.iter_mut().map(session).collect()
     }
 
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
@@ -111,13 +126,4 @@ impl Sessions for Mysql {
         let idle = self.pool.change(WRITE, idle, vec![param(idle_since.unix()), param(rest)]).await?;
         Ok(expired + idle)
     }
-}
-
-/// The statement that asks for `size` handles: three lookups by key for each.
-fn lookup(ready: &Ready, size: usize) -> String {
-    let (join, marks) = (join_users(&ready.adopted, "i.user_id"), vec!["?"; size].join(", "));
-    format!(
-        "select {SESSION}, {USER} from doorward_sessions s join doorward_identities i on i.user_id = s.user_id {join} \
-         where s.handle in ({marks})"
-    )
 }

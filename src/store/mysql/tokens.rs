@@ -46,8 +46,8 @@ impl Tokens for Mysql {
                  join doorward_identities i on i.user_id = t.user_id {join} where t.hash = ?"
             )
         };
-        let rows = self.ask(VISITOR, sql, vec![param(hash.as_bytes())]).await?;
-        rows.first().map(|row| Ok((token(row)?, user(row, 8)?))).transpose()
+        let mut rows = self.ask(VISITOR, sql, || vec![param(hash.as_bytes())]).await?;
+        rows.first_mut().map(|row| Ok((token(row)?, user(row, 8)?))).transpose()
     }
 
     async fn touch_token(&self, hash: &Hashed, used_before: Timestamp, now: Timestamp) -> Result<()> {
@@ -79,7 +79,7 @@ impl Tokens for Mysql {
         let which = if conditions.is_empty() { String::new() } else { format!("where {} ", conditions.join(" and ")) };
         let newest = "order by t.created_at desc, t.hash desc limit ?";
         let sql = format!("select {TOKEN} from doorward_tokens t {which}{newest}");
-        self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
+        self.pool.rows(READ, &sql, params).await?.iter_mut().map(token).collect()
     }
 
     async fn tokens_named(&self, short: &str) -> Result<Vec<Token>> {

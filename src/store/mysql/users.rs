@@ -42,6 +42,6 @@ impl Mysql {
             let join = join_users(&ready.adopted, "i.user_id");
             format!("select straight_join {USER} from doorward_identities i {join} {which}")
         };
-        self.ask(READ, sql, params).await?.iter().map(|row| user(row, 0)).collect()
+        self.ask(READ, sql, || params.clone()).await?.iter_mut().map(|row| user(row, 0)).collect()
     }
 }

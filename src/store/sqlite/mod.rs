@@ -26,6 +26,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::store::adoption::Adopted;
 use crate::store::migrate::Survey;
+use crate::store::sqlite::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
 
 /// How long a writer waits for the one before it.
@@ -54,6 +55,7 @@ enum State {
 /// A file whose tables are ready.
 struct Ready {
     adopted: Adopted,
+    lookups: Lookups,
     issuer: Option<String>,
     writer: Arc<Mutex<Connection>>,
     readers: Arc<Readers>,
@@ -136,7 +138,7 @@ impl Store for Sqlite {
             let adopted = survey.users.ok_or_else(|| StoreError::Refused(format!("{table} was not created")))?;
             let readers = Readers { permits: Semaphore::new(READERS), idle: std::sync::Mutex::default() };
             let (writer, readers) = (Arc::new(Mutex::new(writer)), Arc::new(readers));
-            Ok(Ready { adopted, issuer: survey.issuer, writer, readers })
+            Ok(Ready { lookups: Lookups::new(&adopted), adopted, issuer: survey.issuer, writer, readers })
         })
         .await?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,5 @@
 //! Browsers that are signed in.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, params_from_iter};
@@ -9,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Session, User, UserId};
+use crate::store::adoption::Adopted;
+use crate::store::order::in_order_of;
 use crate::store::short::Range;
 use crate::store::sqlite::users::{USER, join_users, read_user};
 use crate::store::sqlite::{Change, Ready, Sqlite};
@@ -127,30 +127,38 @@ impl Sessions for Sqlite {
 }
 
 fn find(conn: &Connection, ready: &Ready, handles: &[Hashed]) -> rusqlite::Result<Vec<Option<(Session, User)>>> {
-    let mut found = HashMap::with_capacity(handles.len());
-    let join = join_users(ready, "s.user_id");
-    for chunk in handles.chunks(LOOKUPS[LOOKUPS.len() - 1]) {
-        // A statement for each number of handles would push the others out of the cache: the rest is filled up.
-        let size = LOOKUPS.iter().copied().find(|size| *size >= chunk.len()).unwrap_or(chunk.len());
-        let marks = vec!["?"; size].join(", ");
-        let mut rows = conn.prepare_cached(&format!(
-            "select {SESSION}, {USER} from doorward_sessions s \
-             join doorward_identities i on i.user_id = s.user_id {join} where s.handle in ({marks})"
-        ))?;
-        let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(size);
-        let rows = rows.query_map(params_from_iter(filled.map(Hashed::as_bytes)), |row| {
-            Ok((read_session(row)?, read_user(row, 7)?))
-        })?;
-        for row in rows {
-            let (session, user) = row?;
-            found.insert(session.handle, (session, user));
+    let mut found = Vec::with_capacity(handles.len());
+    for chunk in handles.chunks(SIZES[SIZES.len() - 1]) {
+        let place = SIZES.partition_point(|size| *size < chunk.len());
+        let mut statement = conn.prepare_cached(&ready.lookups.0[place])?;
+        let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(SIZES[place]);
+        let mut rows = statement.query(params_from_iter(filled.map(Hashed::as_bytes)))?;
+        while let Some(row) = rows.next()? {
+            found.push((read_session(row)?, read_user(row, 7)?));
         }
     }
-    Ok(handles.iter().map(|handle| found.get(handle).cloned()).collect())
+    Ok(in_order_of(handles, found))
 }
 
-/// How many handles a statement asks for.
-const LOOKUPS: &[usize] = &[1, 4, 16, 64, 256];
+/// How many handles a statement asks for: a statement for each number would push the others out of the cache.
+const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
+
+/// The statements that ask for so many handles, written once.
+pub struct Lookups([String; SIZES.len()]);
+
+impl Lookups {
+    /// The statements where people stand in `adopted`: three lookups by key for each handle.
+    pub fn new(adopted: &Adopted) -> Self {
+        let join = join_users(adopted, "s.user_id");
+        Self(SIZES.map(|size| {
+            let marks = vec!["?"; size].join(", ");
+            format!(
+                "select {SESSION}, {USER} from doorward_sessions s join doorward_identities i on i.user_id = s.user_id \
+                 {join} where s.handle in ({marks})"
+            )
+        }))
+    }
+}
 
 fn list(conn: &Connection, which: &str, params: impl Params) -> rusqlite::Result<Vec<Session>> {
     let mut rows = conn.prepare_cached(&format!("select {SESSION} from doorward_sessions s {which}"))?;

@@ -43,7 +43,7 @@ impl Tokens for Sqlite {
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
         let hash = *hash;
         self.read(move |conn, ready| {
-            let join = join_users(ready, "t.user_id");
+            let join = join_users(&ready.adopted, "t.user_id");
             let mut rows = conn.prepare_cached(&format!(
                 "select {TOKEN}, {USER} from doorward_tokens t \
                  join doorward_identities i on i.user_id = t.user_id {join} where t.hash = ?1"

@@ -41,8 +41,8 @@ pub fn read_user(row: &Row<'_>, first: usize) -> rusqlite::Result<User> {
 
 /// Joins what has a `user_id` to the identity and to the row of the site's table, which may have been deleted. The
 /// first comparison finds the row by the table's own key, whatever it takes for equal; the second looks at the bytes.
-pub fn join_users(ready: &Ready, user_id: &str) -> String {
-    let (table, id) = (quoted(&ready.adopted.table), quoted(&ready.adopted.id.name));
+pub fn join_users(adopted: &Adopted, user_id: &str) -> String {
+    let (table, id) = (quoted(&adopted.table), quoted(&adopted.id.name));
     format!("join {table} u on u.{id} = {user_id} and cast(u.{id} as blob) = cast({user_id} as blob)")
 }
 
@@ -85,7 +85,7 @@ impl Users for Sqlite {
 }
 
 fn list(conn: &Connection, ready: &Ready, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<User>> {
-    let join = join_users(ready, "i.user_id");
+    let join = join_users(&ready.adopted, "i.user_id");
     let mut rows = conn.prepare_cached(&format!("select {USER} from doorward_identities i {join} {which}"))?;
     rows.query_map(params, |row| read_user(row, 0))?.collect()
 }
