@@ -101,7 +101,9 @@ pub fn main(
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(failure::USAGE));
         }
     };
-    match Context::new(cli.flags, environment).and_then(|context| run(cli.command, context)) {
+    let ran = Context::new(cli.flags, environment).and_then(|context| run(cli.command, context));
+    crate::logging::flush();
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             talk(&failure.to_string());

@@ -4,17 +4,30 @@
 //! A line is a line: control characters, which could forge a second one or steer a terminal, are written as escapes in
 //! both formats. A log that cannot be written (a closed pipe, a full disk) is lost, and nothing else.
 
-use std::io::{self, IsTerminal, Write};
+mod json;
+pub mod paper;
 
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
+
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::log::{self, Format, Log};
+use crate::logging::json::Json;
+use crate::logging::paper::Paper;
 
 /// Our own events; everything else comes from crates we build on.
 const OURS: &str = "doorward";
+
+/// Where requests are written down, which under load are very many.
+const REQUESTS: &str = "doorward::web";
+
+/// What [`init`] writes on.
+static PAPER: OnceLock<Arc<Paper>> = OnceLock::new();
 
 /// Writes down from now on what `[log]` asks for. Only the first call in a process has an effect.
 pub fn init(log: &Log) {
@@ -23,14 +36,27 @@ pub fn init(log: &Log) {
         Format::Json => false,
         Format::Auto => io::stderr().is_terminal(),
     };
-    // Colours would need escape sequences, and none may pass.
-    let layer = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(StandardError);
+    let paper = PAPER.get_or_init(|| Paper::on(io::stderr()));
     let subscriber = tracing_subscriber::registry().with(filter(&log.level));
     let _ = if is_text {
-        subscriber.with(layer).try_init()
+        // Colours would need escape sequences, and none may pass.
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).log_internal_errors(false);
+        subscriber.with(layer.with_writer(Texts(Arc::clone(paper)))).try_init()
     } else {
-        subscriber.with(layer.json().flatten_event(true)).try_init()
+        subscriber.with(Json(Arc::clone(paper))).try_init()
     };
+}
+
+/// Writes out what is still under way; for the end of the process.
+pub fn flush() {
+    if let Some(paper) = PAPER.get() {
+        paper.flush();
+    }
+}
+
+/// Whether the line must be out before anything else happens: all but those of requests, which a crash may take.
+fn is_pressing(event: &Metadata<'_>) -> bool {
+    *event.level() < Level::INFO || event.target() != REQUESTS
 }
 
 /// Which events are written down.
@@ -54,14 +80,35 @@ fn is_ours(target: &str) -> bool {
     target.strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Standard error, one whole line at a time.
-struct StandardError;
+/// Text on paper, one whole line at a time.
+struct Texts(Arc<Paper>);
 
-impl<'a> MakeWriter<'a> for StandardError {
-    type Writer = Lines<io::Stderr>;
+impl<'a> MakeWriter<'a> for Texts {
+    type Writer = Lines<Sheet<'a>>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Lines::new(io::stderr())
+        Lines::new(Sheet { paper: &self.0, wait: true })
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self::Writer {
+        Lines::new(Sheet { paper: &self.0, wait: is_pressing(event) })
+    }
+}
+
+/// A place for one line.
+struct Sheet<'a> {
+    paper: &'a Paper,
+    wait: bool,
+}
+
+impl Write for Sheet<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.paper.put(line, self.wait);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -90,13 +137,15 @@ impl<W: Write> Write for Lines<W> {
     }
 }
 
-/// `text` with everything that a terminal or a reader of lines would obey as an escape of JSON's, `\u001b`: control
-/// characters, line and paragraph separators, changes of direction.
+/// Whether a terminal or a reader of lines would obey it: control characters, line and paragraph separators, changes of
+/// direction.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// `text` with everything harmful as an escape of JSON's, `\u001b`.
 fn harmless(text: &str) -> String {
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-    };
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if is_harmful(c) {
