@@ -265,7 +265,7 @@ impl Server {
 
     /// Sends the server a signal: `STOP`, `CONT`, `KILL`. Returns from `STOP` when nothing of it runs any more.
     pub fn signal(&self, name: &str) {
-        let id = self.id.load(Ordering::SeqCst).to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
         assert!(sent.success(), "the server is gone");
         let deadline = Instant::now() + Duration::from_secs(10);
