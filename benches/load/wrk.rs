@@ -69,7 +69,6 @@ fn lua(Questions { cookie, sessions, .. }: Questions<'_>) -> String {
         r#"
 local requests, at = {{}}, 0
 function init(args)
-    wrk.init(args)
     math.randomseed(os.time())
     for i = 1, {asked} do
         local n = {sessions} <= {asked} and i or math.random({sessions})

@@ -5,11 +5,13 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::logging::paper::Paper;
 use crate::logging::{is_harmful, is_pressing};
@@ -21,26 +23,46 @@ thread_local! {
 /// Writes events on paper.
 pub struct Json(pub Arc<Paper>);
 
-impl<S: Subscriber> Layer<S> for Json {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// The fields of a span as JSON, each with a comma before it.
+struct SpanFields(String);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Json {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut text = String::new();
+        attributes.record(&mut Fields { line: &mut text, target: None });
+        span.extensions_mut().insert(SpanFields(text));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(SpanFields(text)) = span.extensions_mut().get_mut() {
+            values.record(&mut Fields { line: text, target: None });
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let pressing = is_pressing(event.metadata());
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => {
                 line.clear();
-                write_event(&mut line, event);
+                write_event(&mut line, event, &context);
                 self.0.put(line.as_bytes(), pressing);
             }
             // An event while another is written: a value speaks of itself by one.
             Err(_) => {
                 let mut line = String::new();
-                write_event(&mut line, event);
+                write_event(&mut line, event, &context);
                 self.0.put(line.as_bytes(), pressing);
             }
         });
     }
 }
 
-fn write_event(line: &mut String, event: &Event<'_>) {
+fn write_event<S>(line: &mut String, event: &Event<'_>, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     line.push_str("{\"timestamp\":\"");
     // Writing to a string does not fail.
     let _ = SystemTime.format_time(&mut Writer::new(line));
@@ -52,7 +74,30 @@ fn write_event(line: &mut String, event: &Event<'_>) {
     let target = fields.target;
     line.push_str(",\"target\":\"");
     escape(line, target.as_deref().unwrap_or(event.metadata().target()));
-    line.push_str("\"}\n");
+    line.push('"');
+    if let Some(innermost) = context.event_span(event) {
+        line.push_str(",\"span\":");
+        write_span(line, &innermost);
+        line.push_str(",\"spans\":[");
+        for (place, span) in innermost.scope().from_root().enumerate() {
+            if place > 0 {
+                line.push(',');
+            }
+            write_span(line, &span);
+        }
+        line.push(']');
+    }
+    line.push_str("}\n");
+}
+
+fn write_span<'a, S: LookupSpan<'a>>(line: &mut String, span: &SpanRef<'a, S>) {
+    line.push_str("{\"name\":\"");
+    escape(line, span.name());
+    line.push('"');
+    if let Some(SpanFields(text)) = span.extensions().get() {
+        line.push_str(text);
+    }
+    line.push('}');
 }
 
 /// Writes `,"name":value` for each field.

@@ -6,17 +6,19 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Serialize;
 
 use crate::model::User;
 use crate::web::answer::{self, Problem};
 use crate::web::api::asking::Asking;
+use crate::web::api::written::Written;
 use crate::web::app::App;
 use crate::web::error::Fault;
 use crate::web::guard::visitor::{Via, Visitor};
 use crate::web::visit::Visit;
 
 /// Who is signed in.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(example)]
 pub struct Me {
     /// The provider's `sub`: the key of the row in `users`.
@@ -88,7 +90,7 @@ impl Me {
 pub enum MeAnswer {
     /// Who is signed in.
     #[oai(status = 200)]
-    Known(Json<Me>),
+    Known(Written<Me>),
     /// The request presents two credentials.
     #[oai(status = 400, content_type = "application/problem+json")]
     Ambiguous(Json<Problem>),
@@ -127,7 +129,7 @@ impl MeApi {
             MeAnswer::Nobody(problem(&fault), challenge)
         };
         match visitor.0 {
-            Visitor::Known(user, via) => MeAnswer::Known(Json(Me::new(*user, &via))),
+            Visitor::Known(user, via) => MeAnswer::Known(Written(Me::new(*user, &via))),
             Visitor::Nobody => nobody(Fault::NotSignedIn),
             Visitor::BadToken => nobody(Fault::BadToken),
             Visitor::Ambiguous => MeAnswer::Ambiguous(problem(&Fault::Ambiguous)),

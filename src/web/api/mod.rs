@@ -6,6 +6,7 @@ pub mod me;
 pub mod refused;
 pub mod sessions;
 pub mod tokens;
+mod written;
 
 use std::sync::Arc;
 
