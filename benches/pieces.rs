@@ -13,7 +13,7 @@ use doorward::config::database::{Database, Place};
 use doorward::config::public_url::PublicUrl;
 use doorward::credential::Plain;
 use doorward::login::pending::PendingLogin;
-use doorward::model::{Identity, Session, UserId};
+use doorward::model::{Identity, Scope, Session, UserId};
 use doorward::names::Names;
 use doorward::pages::ProfilePage;
 use doorward::random::{self, OsRandom, Random};
@@ -56,7 +56,7 @@ impl House {
             let handle = sign_in(&store, clock.now()).await;
             let app = App::new(&config, store, clock, random, Names::from_system()).expect("no provider");
             let life = Duration::from_secs(3600);
-            let created = app.tokens.create(UserId::new("1101"), "of bench".to_owned(), life).await;
+            let created = app.tokens.create(UserId::new("1101"), "of bench".to_owned(), Scope::Me, life).await;
             (Arc::new(app), handle, created.expect("a token").0)
         });
         let header = |text: String| HeaderValue::try_from(text).expect("ASCII");
@@ -95,7 +95,10 @@ async fn sign_in(store: &SharedStore, now: Timestamp) -> Plain {
         address: "127.0.0.1".to_owned(),
         user_agent: "curl/8.14.1".to_owned(),
     };
-    store.sign_in(&SignIn { identity, session, previous: None }).await.expect("a file that takes it");
+    store
+        .sign_in(&SignIn { identity, session, previous: None, most_sessions: 50 })
+        .await
+        .expect("a file that takes it");
     handle
 }
 
