@@ -15,7 +15,7 @@ use doorward::credential::Plain;
 use doorward::login::pending::PendingLogin;
 use doorward::model::{Identity, Scope, Session, UserId};
 use doorward::names::Names;
-use doorward::pages::ProfilePage;
+use doorward::pages::samples;
 use doorward::random::{self, OsRandom, Random};
 use doorward::store::{self, Key, SharedStore, SignIn};
 use doorward::web::FrontDoor;
@@ -142,13 +142,11 @@ fn answer_of_api_me_to_nobody(bencher: Bencher) {
     bencher.with_inputs(request).bench_local_values(|request| house.runtime.block_on(door.call(request)));
 }
 
-/// The profile as HTML.
+/// Every page with every sample, as HTML.
 #[divan::bench]
-fn page(bencher: Bencher) {
+fn pages(bencher: Bencher) {
     let house = House::new();
-    let picture = Some("https://lh3.googleusercontent.com/a/ada=s96-c");
-    let page = ProfilePage { name: "Ada Lovelace", email: "ada@example.com", picture, logout_url: "/logout" };
-    bencher.bench_local(|| house.app.pages.profile(black_box(&page)));
+    bencher.bench_local(|| samples::all(black_box(&house.app.pages)));
 }
 
 /// Whether a text can be a token at all.

@@ -15,13 +15,17 @@ use crate::config::sessions::Sessions as Limits;
 use crate::credential::{Hashed, Plain};
 use crate::model::{EventKind, Origin, Session, User, UserId};
 use crate::store::batch::Batch;
+use crate::store::recent::{Forgetting, Recent};
 use crate::store::{Result, SharedStore};
 
 /// How exact [`Session::last_seen_at`] is.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many rows one statement of the sweep removes, so that it holds no lock for long.
-const SWEEP_BATCH: u32 = 500;
+const SWEEP_BATCH: u32 = 200;
+
+/// How long the database is left alone between two such statements, so that a long sweep delays nobody's check.
+const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 
 /// How many rows one question to the store brings while sessions are searched.
 const PAGE: u32 = 500;
@@ -40,6 +44,7 @@ const MOST_OWED: usize = 100_000;
 pub struct Sessions {
     store: SharedStore,
     lookups: Batch,
+    recent: Arc<Recent>,
     clock: Arc<dyn Clock>,
     access: Access,
     limits: Limits,
@@ -69,7 +74,8 @@ impl Sessions {
     /// Sessions in `store` that live as long as `limits` say and whose users `access` lets in. Must be called within
     /// a Tokio runtime.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
-        Self { lookups: Batch::over(Arc::clone(&store)), store, clock, access, limits, owed: Arc::default() }
+        let (lookups, recent) = (Batch::over(Arc::clone(&store)), Arc::new(Recent::new(limits.cache)));
+        Self { store, lookups, recent, clock, access, limits, owed: Arc::default() }
     }
 
     /// How long a session opened now may live.
@@ -83,10 +89,19 @@ impl Sessions {
         if self.owed().contains(&handle) {
             return Ok(None);
         }
+        let is_touched = |session: &Session, now: Timestamp| now.since(session.last_seen_at) < TOUCH_INTERVAL;
+        let now = self.clock.now();
+        let again = self.recent.answer(&handle).filter(|known| is_touched(&known.0, now));
+        if let Some(known) = again.filter(|known| self.is_valid(known, now)) {
+            return Ok(Some(known));
+        }
+        let question = self.recent.ask();
         let found = self.lookups.session(handle).await?;
         let now = self.clock.now();
         let Some((session, user)) = found.filter(|known| self.is_valid(known, now)) else { return Ok(None) };
-        if now.since(session.last_seen_at) >= TOUCH_INTERVAL {
+        if is_touched(&session, now) {
+            self.recent.keep(question, &session, &user);
+        } else {
             self.touch_later(&session, now);
         }
         Ok(Some((session, user)))
@@ -115,13 +130,21 @@ impl Sessions {
         self.clock.now().since(session.created_at)
     }
 
+    /// Forgets what may be said again for a moment (`sessions.cache`), now and when what this returns is dropped: around
+    /// whatever may end a session of this instance's.
+    pub fn forget_recent(&self) -> Forgetting<'_> {
+        self.recent.forget()
+    }
+
     /// Ends the session. Whose it was, where there was one.
     pub async fn end(&self, handle: &Plain) -> Result<Option<UserId>> {
+        let _forgetting = self.recent.forget();
         self.store.end_session(&handle.hashed()).await
     }
 
     /// Ends the session as soon as the store can be told. This instance refuses it from now on, the others from then.
     pub fn end_later(&self, handle: &Plain) {
+        let _forgetting = self.recent.forget();
         let mut owed = self.owed();
         if owed.len() < MOST_OWED {
             owed.insert(handle.hashed());
@@ -148,6 +171,7 @@ impl Sessions {
 
     /// Ends the session that listings call `short`. How many there were.
     pub async fn end_named(&self, short: &str) -> Result<u64> {
+        let _forgetting = self.recent.forget();
         self.store.end_sessions_named(short, None).await
     }
 
@@ -158,6 +182,7 @@ impl Sessions {
 
     /// Ends a session that was listed. Whether it was still there.
     pub async fn end_listed(&self, session: &Session) -> Result<bool> {
+        let _forgetting = self.recent.forget();
         Ok(self.store.end_session(&session.handle).await?.is_some())
     }
 
@@ -185,16 +210,19 @@ impl Sessions {
 
     /// Ends the session that listings call `short`, if it is `user`'s. Whether there was one.
     pub async fn end_own(&self, user: &UserId, short: &str) -> Result<bool> {
+        let _forgetting = self.recent.forget();
         Ok(self.store.end_sessions_named(short, Some(user)).await? > 0)
     }
 
     /// Ends every session of `user`. How many there were.
     pub async fn end_all(&self, user: &UserId) -> Result<u64> {
+        let _forgetting = self.recent.forget();
         self.store.end_sessions_of(user, None).await
     }
 
     /// Ends every session of the one whose `kept` is, but that one. How many there were.
     pub async fn end_others(&self, kept: &Session) -> Result<u64> {
+        let _forgetting = self.recent.forget();
         self.store.end_sessions_of(&kept.user_id, Some(&kept.handle)).await
     }
 
@@ -227,7 +255,7 @@ impl Sessions {
             if step < u64::from(SWEEP_BATCH) {
                 return Ok(forgotten);
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(SWEEP_PAUSE).await;
         }
     }
 }

@@ -65,6 +65,7 @@ pub const KEYS: &[Key] = &[
     key("sessions.idle", r#""7d""#),
     key("sessions.lifetime", r#""30d""#),
     key("sessions.persistent", "true"),
+    key("sessions.cache", r#""0s""#),
     unset("sessions.cookie_domain"),
     key("apps.home", r#""/""#),
     key("apps.after_logout", r#""/""#),

@@ -20,18 +20,23 @@ pub struct Sessions {
     pub lifetime: Duration,
     /// Whether it outlives the closing of the browser.
     pub persistent: bool,
+    /// For how long an instance may go on admitting somebody whom another has signed out; zero: not at all.
+    pub cache: Duration,
     /// The domain whose hosts all get the session's cookie; `None`: the host of `public_url` alone.
     pub cookie_domain: Option<String>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: 7 * DAY, lifetime: 30 * DAY, persistent: true, cookie_domain: None }
+        Self { idle: 7 * DAY, lifetime: 30 * DAY, persistent: true, cache: Duration::ZERO, cookie_domain: None }
     }
 }
 
 /// A session that ends sooner would end while a person reads a page; its last use is kept to the minute.
 const SHORTEST: Duration = Duration::from_secs(5 * 60);
+
+/// Whoever is signed out must not come in for longer than that, whatever it saves.
+const LONGEST_CACHE: Duration = Duration::from_secs(60);
 
 /// Longer than anybody keeps a browser, and far from where times overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -61,6 +66,11 @@ impl Sessions {
                 humantime::format_duration(sessions.idle)
             );
             reader.refuse(key, Wrong::new(what, "make sessions.lifetime at least as long as sessions.idle"));
+        }
+        sessions.cache = reader.duration("sessions.cache").unwrap_or(sessions.cache);
+        if sessions.cache > LONGEST_CACHE {
+            let what = "would admit people long after they were signed out elsewhere";
+            reader.refuse("sessions.cache", Wrong::new(what, "write 1m or less; 2s spares nearly as much"));
         }
         sessions.persistent = reader.flag("sessions.persistent").unwrap_or(sessions.persistent);
         sessions.cookie_domain = reader.parse("sessions.cookie_domain", |text| cookie_domain(text, public_url));

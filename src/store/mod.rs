@@ -18,6 +18,7 @@ pub mod batch;
 pub mod migrate;
 pub mod mysql;
 mod order;
+pub mod recent;
 pub mod short;
 pub mod sqlite;
 pub mod tombstone;

@@ -9,12 +9,9 @@
 //! | 400 | the headers contradict each other |
 //! | 503 | the store cannot be asked: never 401, which would sign everybody out |
 
-use std::sync::Arc;
-
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use poem::web::Data;
-use poem::{Request, Response, handler};
+use poem::Response;
 
 use crate::assertion::Subject;
 use crate::config::gate::RemoteUser;
@@ -51,19 +48,17 @@ struct Caller {
 }
 
 /// May this request pass?
-#[handler]
-pub async fn gate(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> Result<Response, Error> {
-    let headers = request.headers();
+pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Response, Error> {
     let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|_| Fault::Ambiguous)?;
-    let caller = caller(&app, headers).await?;
+    let caller = caller(app, headers).await?;
     let person = match &caller {
         None => Person::Nobody,
         Some(caller) if caller.is_token => Person::ByToken(&caller.user),
         Some(caller) => Person::BySession(&caller.user),
     };
     match app.gate.decide(asked.target.as_ref(), person) {
-        Verdict::Pass(_) => pass(&app, caller.as_ref(), asked.target.as_ref()).await,
-        Verdict::SignInFirst(_) => sign_in_first(&app, headers, &asked, &visit),
+        Verdict::Pass(_) => pass(app, caller.as_ref(), asked.target.as_ref()).await,
+        Verdict::SignInFirst(_) => sign_in_first(app, headers, &asked, visit),
         Verdict::Deny(reason) => {
             let user = caller.map(|caller| caller.user);
             let host = asked.target.as_ref().map(|target| target.host.as_str()).unwrap_or_default();

@@ -100,6 +100,8 @@ pub async fn callback(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<
     let span = tracing::info_span!("sign_in", request_id, address);
     match login.finish(answer, pending, visit.browser(headers), previous).instrument(span).await {
         Ok(Finished { session, return_to, spent, .. }) => {
+            // The store ended the session before.
+            drop(app.sessions.forget_recent());
             // Whichever of two is the person's own: whatever was presented ends with the sign-in.
             for other in presented {
                 if app.sessions.end(&other).await.is_err() {

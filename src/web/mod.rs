@@ -53,7 +53,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Every door. HEAD is spelled out where GET does something: a HEAD must do nothing.
+/// Every door but the one for proxies. HEAD is spelled out where GET does something: a HEAD must do nothing.
 fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
     let doors = Route::new()
         .at(paths::HOME, get(home::home))
@@ -68,7 +68,6 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::DEVICE, get(device::ask).post(device::decide))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))
-        .at(paths::GATE, gate::gate)
         .at(paths::JWKS, get(jwks::jwks))
         .at(paths::HEALTHZ, get(health::healthz))
         .at(paths::READYZ, get(health::readyz))
@@ -113,11 +112,9 @@ impl FrontDoor {
         if !door.takes(&visit.method) {
             return Err(Fault::MethodNotAllowed(door.allow).into());
         }
-        if door.takes_any() {
+        if door.path == paths::GATE {
             // Nothing changes, whatever the method, and the body is the app's: neither origin nor body matters here.
-            request.take_body();
-            request.set_data(Arc::clone(visit));
-            return self.routes.call(request).await.map_err(fault);
+            return gate::gate(request.headers(), &self.app, visit).await;
         }
         if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
             return Ok(self.right_host(&request));
@@ -125,7 +122,12 @@ impl FrontDoor {
         if !paths::is_safe(&visit.method) && !self.may_change(door, &request, visit) {
             return Err(Fault::ForeignOrigin.into());
         }
+        if door.path == paths::ME {
+            return Ok(api::me::me(request.headers(), &self.app, visit).await);
+        }
         read_body(&mut request, self.body_patience).await?;
+        // Whatever changes something may end a session.
+        let _forgetting = (!paths::is_safe(&visit.method)).then(|| self.app.sessions.forget_recent());
         request.set_data(Arc::clone(visit));
         self.routes.call(request).await.map_err(fault)
     }

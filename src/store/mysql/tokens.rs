@@ -87,7 +87,7 @@ impl Tokens for Mysql {
         let Some(range) = Range::named(short) else { return Ok(Vec::new()) };
         let sql = format!("select {TOKEN} from doorward_tokens t where t.hash between ? and ?");
         let params = vec![param(range.first), param(range.last)];
-        self.pool.rows(READ, &sql, params).await?.iter().map(token).collect()
+        self.pool.rows(READ, &sql, params).await?.iter_mut().map(token).collect()
     }
 
     async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use poem::web::Data;
+use poem::{IntoResponse, Response};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -14,7 +16,7 @@ use crate::web::api::asking::Asking;
 use crate::web::api::written::Written;
 use crate::web::app::App;
 use crate::web::error::Fault;
-use crate::web::guard::visitor::{Via, Visitor};
+use crate::web::guard::visitor::{self, Via, Visitor};
 use crate::web::visit::Visit;
 
 /// Who is signed in.
@@ -112,6 +114,31 @@ pub enum MeAnswer {
     ),
 }
 
+/// The answer of `/api/me` to a request with `headers`: the one that [`MeApi`] describes, without the router on the way,
+/// which would take longer to find it than it takes.
+pub async fn me(headers: &HeaderMap, app: &App, visit: &Visit) -> Response {
+    tell(visitor::visitor(app, headers).await, app, visit).into_response()
+}
+
+fn tell(visitor: Visitor, app: &App, visit: &Visit) -> MeAnswer {
+    let problem = |fault: &Fault| Json(answer::problem(fault, app, &visit.request_id));
+    let nobody = |fault: Fault| {
+        let challenge = answer::challenge(&fault).unwrap_or_default().to_owned();
+        MeAnswer::Nobody(problem(&fault), challenge)
+    };
+    match visitor {
+        Visitor::Known(user, via) => MeAnswer::Known(Written(Me::new(*user, &via))),
+        Visitor::Nobody => nobody(Fault::NotSignedIn),
+        Visitor::BadToken => nobody(Fault::BadToken),
+        Visitor::Ambiguous => MeAnswer::Ambiguous(problem(&Fault::Ambiguous)),
+        Visitor::Unknown(error) => {
+            let fault = Fault::Store(error);
+            answer::log(&fault, visit);
+            MeAnswer::Unavailable(problem(&fault), fault.retry_after().unwrap_or_default())
+        }
+    }
+}
+
 /// The door that says who somebody is.
 pub struct MeApi;
 
@@ -123,21 +150,6 @@ impl MeApi {
     /// decides where there is one, whatever the cookie says.
     #[oai(path = "/me", method = "get", operation_id = "me")]
     async fn me(&self, visitor: Asking, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> MeAnswer {
-        let problem = |fault: &Fault| Json(answer::problem(fault, &app, &visit.request_id));
-        let nobody = |fault: Fault| {
-            let challenge = answer::challenge(&fault).unwrap_or_default().to_owned();
-            MeAnswer::Nobody(problem(&fault), challenge)
-        };
-        match visitor.0 {
-            Visitor::Known(user, via) => MeAnswer::Known(Written(Me::new(*user, &via))),
-            Visitor::Nobody => nobody(Fault::NotSignedIn),
-            Visitor::BadToken => nobody(Fault::BadToken),
-            Visitor::Ambiguous => MeAnswer::Ambiguous(problem(&Fault::Ambiguous)),
-            Visitor::Unknown(error) => {
-                let fault = Fault::Store(error);
-                answer::log(&fault, &visit);
-                MeAnswer::Unavailable(problem(&fault), fault.retry_after().unwrap_or_default())
-            }
-        }
+        tell(visitor.0, &app, &visit)
     }
 }

@@ -54,6 +54,8 @@ impl SecurityHeaders {
 
     /// Adds them to an answer. Whoever said nothing of caching meant: not at all.
     pub fn add_to(&self, headers: &mut HeaderMap) {
+        // Once, with room for what else an answer has: it would grow step by step.
+        headers.reserve(self.0.len() + 8);
         for (name, value) in &self.0 {
             // A file says for itself who may show it.
             if *name != CORP || !headers.contains_key(CORP) {
