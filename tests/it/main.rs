@@ -60,6 +60,7 @@ mod paging;
 mod proxies;
 mod readme;
 mod removal;
+mod revocation;
 mod screenshots;
 mod security_headers;
 mod server;

@@ -61,8 +61,13 @@ impl Site {
 
     /// An instance on `place`. `None`: the tier is missing.
     pub async fn on(place: Place) -> Option<Self> {
+        Self::on_with(place, |_| {}).await
+    }
+
+    /// An instance with another configuration, on `place`. `None`: the tier is missing.
+    pub async fn on_with(place: Place, change: impl FnOnce(&mut Config)) -> Option<Self> {
         let database = place.fresh().await?;
-        Some(Self::open(Arc::new(database), None, |_| {}).await)
+        Some(Self::open(Arc::new(database), None, change).await)
     }
 
     /// An instance on `place` with another configuration. `None`: the tier is missing.

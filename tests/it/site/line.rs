@@ -1,8 +1,8 @@
-//! A line between the site and its database that a test can cut and mend.
+//! A line between the site and its database that a test can cut and mend, freeze and thaw.
 
 use std::net::SocketAddr;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ pub struct Line {
     /// Where the site's end is.
     pub address: SocketAddr,
     is_whole: watch::Sender<bool>,
+    is_frozen: watch::Sender<bool>,
 }
 
 impl Line {
@@ -19,17 +20,18 @@ impl Line {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (is_whole, state) = watch::channel(true);
+        let (is_frozen, frozen) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 // A cut line takes the connection and drops it, as a host without its server does.
                 if *state.borrow() {
-                    tokio::spawn(carry(near, target, state.clone()));
+                    tokio::spawn(carry(near, target, state.clone(), frozen.clone()));
                 } else if state.has_changed().is_err() {
                     return;
                 }
             }
         });
-        Self { address, is_whole }
+        Self { address, is_whole, is_frozen }
     }
 
     /// Ends every connection and takes no further one.
@@ -41,12 +43,36 @@ impl Line {
     pub fn mend(&self) {
         self.is_whole.send_replace(true);
     }
+
+    /// Carries nothing any more; connections stay, and new ones are taken.
+    pub fn freeze(&self) {
+        self.is_frozen.send_replace(true);
+    }
+
+    /// Carries again, and first what was held back.
+    pub fn thaw(&self) {
+        self.is_frozen.send_replace(false);
+    }
 }
 
-async fn carry(mut near: TcpStream, target: SocketAddr, mut state: watch::Receiver<bool>) {
-    let Ok(mut far) = TcpStream::connect(target).await else { return };
+async fn carry(near: TcpStream, target: SocketAddr, mut state: watch::Receiver<bool>, frozen: watch::Receiver<bool>) {
+    let Ok(far) = TcpStream::connect(target).await else { return };
+    let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
+        () = pass_on(from_near, to_far, frozen.clone()) => {}
+        () = pass_on(from_far, to_near, frozen) => {}
         _ = state.wait_for(|is_whole| !is_whole) => {}
+    }
+}
+
+async fn pass_on(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut frozen: watch::Receiver<bool>) {
+    let mut bytes = vec![0; 16 * 1024];
+    while let Ok(count) = from.read(&mut bytes).await
+        && count > 0
+    {
+        let thawed = frozen.wait_for(|is_frozen| !is_frozen).await.is_ok();
+        if !thawed || to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
     }
 }
