@@ -87,10 +87,47 @@ fn compare(title: &str, arguments: &Arguments, subjects: &[Subject], database: &
     }
 }
 
+/// A proxy's question beside the app's own, in the same process.
+pub fn gate(arguments: &Arguments) {
+    let database = MariaDb::start(256);
+    database.fill(&arguments.binaries[0], arguments.sessions, arguments.sessions);
+    head("/gate at 32 connections, MariaDB", &["subject", "/api/me", "/gate", "of /api/me", "CPU s per 10,000"]);
+    for binary in &arguments.binaries {
+        let subject = Subject::doorward(binary, &database.url(), &arguments.config);
+        let (mut me, mut gate) = (Vec::new(), Vec::new());
+        for _ in 0..arguments.rounds {
+            for (door, found) in [(wrk::ME, &mut me), (wrk::GATE, &mut gate)] {
+                let questions = wrk::Questions { door, ..subject.questions(arguments.sessions) };
+                found.push(ask(&subject, questions, arguments, 32, &|| 0.0));
+                subject.forget_log();
+            }
+        }
+        let rates = |all: &[Taken]| median(&all.iter().map(|taken| taken.measure.per_second).collect::<Vec<_>>());
+        let ratios = gate.iter().zip(&me).map(|(gate, me)| gate.measure.per_second / me.measure.per_second);
+        row(&[
+            subject.name.clone(),
+            format!("{:.0}", rates(&me)),
+            format!("{:.0}", rates(&gate)),
+            format!("{:.2}", median(&ratios.collect::<Vec<_>>())),
+            format!("{:.3}", median(&gate.iter().map(|taken| taken.own_cpu).collect::<Vec<_>>())),
+        ]);
+    }
+}
+
 fn take(subject: &Subject, arguments: &Arguments, connections: usize, database: &dyn Fn() -> f64) -> Taken {
-    wrk::run(subject.questions(arguments.sessions), connections, WARM_UP);
+    ask(subject, subject.questions(arguments.sessions), arguments, connections, database)
+}
+
+fn ask(
+    subject: &Subject,
+    questions: wrk::Questions<'_>,
+    arguments: &Arguments,
+    connections: usize,
+    database: &dyn Fn() -> f64,
+) -> Taken {
+    wrk::run(questions, connections, WARM_UP);
     let before = (subject.cpu_seconds(), database());
-    let measure = wrk::run(subject.questions(arguments.sessions), connections, arguments.seconds);
+    let measure = wrk::run(questions, connections, arguments.seconds);
     let per_ten_thousand = |seconds: f64| seconds / measure.answers * 1e4;
     Taken {
         measure,

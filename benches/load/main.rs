@@ -43,6 +43,7 @@ const ROWS: &[Row] = &[
     ("start", false, openings::start),
     ("mysql", false, checks::mysql),
     ("sqlite", false, checks::sqlite),
+    ("gate", false, checks::gate),
     ("select", false, checks::select),
     ("steady", false, checks::steady),
     ("login", false, logins::login),

@@ -14,7 +14,7 @@ use crate::database::HANDLE;
 use crate::process;
 use crate::site::binary::{PROVIDER_AWAY, configure};
 use crate::site::program::free_port;
-use crate::wrk::Questions;
+use crate::wrk::{self, Questions};
 
 /// A process that answers `/api/me`.
 pub struct Subject {
@@ -99,7 +99,7 @@ impl Subject {
 
     /// What wrk asks it for.
     pub fn questions(&self, sessions: u64) -> Questions<'_> {
-        Questions { port: self.port, cookie: &self.cookie, sessions }
+        Questions { door: wrk::ME, port: self.port, cookie: &self.cookie, sessions }
     }
 
     /// CPU seconds so far.

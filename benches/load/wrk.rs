@@ -24,9 +24,23 @@ pub struct Measure {
     pub p99_ms: f64,
 }
 
+/// A door and what else a question at it says, as a table of Lua's.
+pub type Door = (&'static str, &'static str);
+
+/// The visitor as JSON.
+pub const ME: Door = ("/api/me", "");
+
+/// A proxy asks for an app behind it.
+pub const GATE: Door = (
+    "/gate",
+    r#"["X-Forwarded-Proto"] = "http", ["X-Forwarded-Host"] = "app.example.com", ["X-Forwarded-Uri"] = "/reports", ["X-Forwarded-Method"] = "GET", "#,
+);
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Questions<'a> {
+    /// Where.
+    pub door: Door,
     /// The port of the subject.
     pub port: u16,
     /// The session cookie's name.
@@ -46,7 +60,7 @@ pub fn run(questions: Questions<'_>, connections: usize, seconds: u64) -> Measur
         .arg(format!("-d{seconds}s"))
         .arg("-s")
         .arg(&script)
-        .arg(format!("http://127.0.0.1:{}/api/me", questions.port))
+        .arg(format!("http://127.0.0.1:{}{}", questions.port, questions.door.0))
         .output()
         .expect("wrk, the Debian package of that name");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -63,7 +77,7 @@ pub fn run(questions: Questions<'_>, connections: usize, seconds: u64) -> Measur
     }
 }
 
-fn lua(Questions { cookie, sessions, .. }: Questions<'_>) -> String {
+fn lua(Questions { door: (_, headers), cookie, sessions, .. }: Questions<'_>) -> String {
     let asked = sessions.min(100_000);
     format!(
         r#"
@@ -72,7 +86,7 @@ function init(args)
     math.randomseed(os.time())
     for i = 1, {asked} do
         local n = {sessions} <= {asked} and i or math.random({sessions})
-        requests[i] = wrk.format("GET", nil, {{ Cookie = "{cookie}={HANDLE}" .. string.format("%035d", n) }})
+        requests[i] = wrk.format("GET", nil, {{ {headers}Cookie = "{cookie}={HANDLE}" .. string.format("%035d", n) }})
     end
     for i = {asked}, 2, -1 do
         local j = math.random(i)
