@@ -3,26 +3,28 @@
 //! The store is a file of SQLite with one person in it, so that what is measured is the way and not the database.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use divan::Bencher;
-use doorward::clock::{Clock, SystemClock, Timestamp};
+use doorward::clock::{Clock, SystemClock};
 use doorward::config::Config;
 use doorward::config::database::{Database, Place};
 use doorward::config::public_url::PublicUrl;
 use doorward::credential::Plain;
 use doorward::login::pending::PendingLogin;
-use doorward::model::{Identity, Scope, Session, UserId};
+use doorward::model::{Scope, UserId};
 use doorward::names::Names;
 use doorward::pages::samples;
 use doorward::random::{self, OsRandom, Random};
-use doorward::store::{self, Key, SharedStore, SignIn};
+use doorward::store::{self, Key};
 use doorward::web::FrontDoor;
 use doorward::web::app::App;
 use doorward::web::guard::visitor;
 use http::{HeaderMap, HeaderValue};
 use poem::{Endpoint, Request};
+use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -53,7 +55,7 @@ impl House {
             let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
             let store = store::open(&config.database, Names::from_system(), Arc::clone(&clock) as Arc<dyn Clock>);
             store.prepare(None).await.expect("a file");
-            let handle = sign_in(&store, clock.now()).await;
+            let handle = move_in(&folder.path().join("doorward.db"), clock.now().unix()).expect("tables of ours");
             let app = App::new(&config, store, clock, random, Names::from_system()).expect("no provider");
             let life = Duration::from_secs(3600);
             let created = app.tokens.create(UserId::new("1101"), "of bench".to_owned(), Scope::Me, life).await;
@@ -74,32 +76,27 @@ impl House {
     }
 }
 
-async fn sign_in(store: &SharedStore, now: Timestamp) -> Plain {
+/// Writes the person and a session straight into the tables: what a sign-in records beside them is no matter here.
+fn move_in(file: &Path, now: i64) -> rusqlite::Result<Plain> {
+    let conn = Connection::open(file)?;
     let handle = Plain::new(&OsRandom);
-    let identity = Identity {
-        provider: "google".to_owned(),
-        issuer: "https://accounts.google.com".to_owned(),
-        subject: "1101".to_owned(),
-        email: "ada@example.com".to_owned(),
-        email_verified: true,
-        name: Some("Ada Lovelace".to_owned()),
-        picture: Some("https://lh3.googleusercontent.com/a/ada=s96-c".to_owned()),
-        hosted_domain: None,
-    };
-    let session = Session {
-        handle: handle.hashed(),
-        user_id: UserId::new("1101"),
-        created_at: now,
-        last_seen_at: now + Duration::from_secs(3600),
-        expires_at: now + Duration::from_secs(86_400),
-        address: "127.0.0.1".to_owned(),
-        user_agent: "curl/8.14.1".to_owned(),
-    };
-    store
-        .sign_in(&SignIn { identity, session, previous: None, most_sessions: 50 })
-        .await
-        .expect("a file that takes it");
-    handle
+    let picture = "https://lh3.googleusercontent.com/a/ada=s96-c";
+    conn.execute(
+        "insert into users (id, email, name, picture) values ('1101', 'ada@example.com', 'Ada Lovelace', ?1)",
+        [picture],
+    )?;
+    conn.execute(
+        "insert into doorward_identities (issuer, subject, user_id, provider, email, email_folded, email_verified, \
+         name, picture, created_at, last_login_at) values ('https://accounts.google.com', '1101', '1101', 'google', \
+         'ada@example.com', 'ada@example.com', 1, 'Ada Lovelace', ?1, ?2, ?2)",
+        params![picture, now],
+    )?;
+    conn.execute(
+        "insert into doorward_sessions (handle, user_id, created_at, last_seen_at, expires_at, address, user_agent) \
+         values (?1, '1101', ?2, ?3, ?3, '127.0.0.1', 'curl/8.14.1')",
+        params![handle.hashed().as_bytes(), now, now + 86_400],
+    )?;
+    Ok(handle)
 }
 
 /// From the cookie's header to the visitor, the read of the store included.

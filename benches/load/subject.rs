@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ impl Subject {
         let (port, folder) = (free_port(), TempDir::new().expect("a temporary folder"));
         let file = folder.path().join("answer");
         fs::write(&file, answer).expect("the answer");
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        let mut command = Command::new(bare_program());
         command.arg(bare::ARGUMENT).arg(port.to_string()).arg(&file);
         let (name, cookie) = ("bare poem".to_owned(), format!("doorward_{port}"));
         let mut subject = Self { name, port, started_in: Duration::ZERO, cookie, child: start(command), folder };
@@ -116,6 +116,13 @@ impl Subject {
     pub fn forget_log(&self) {
         let _ = fs::write(self.folder.path().join("log"), "");
     }
+}
+
+/// This program, unless `DOORWARD_BENCH_BARE` names another build of it: one for debugging is no measure of anything.
+#[expect(clippy::disallowed_methods, reason = "whoever measures says what")]
+fn bare_program() -> PathBuf {
+    let named = std::env::var("DOORWARD_BENCH_BARE").ok().filter(|path| !path.is_empty());
+    named.map_or_else(|| std::env::current_exe().expect("this program"), PathBuf::from)
 }
 
 fn start(mut command: Command) -> Child {

@@ -70,12 +70,6 @@ impl Site {
         Some(Self::open(Arc::new(database), None, change).await)
     }
 
-    /// An instance on `place` with another configuration. `None`: the tier is missing.
-    pub async fn on_with(place: Place, change: impl FnOnce(&mut Config)) -> Option<Self> {
-        let database = place.fresh().await?;
-        Some(Self::open(Arc::new(database), None, change).await)
-    }
-
     /// An instance whose line to its MariaDB can be cut. `None`: the tier is missing.
     pub async fn behind_a_line() -> Option<(Self, Line)> {
         Self::behind_a_line_with(|_| {}).await
