@@ -104,7 +104,7 @@ async fn operator(url: &str, users: u64, sessions: u64) -> (Vec<f64>, Vec<f64>) 
     }
     // Whole seconds of an hour hold the sessions' ends: a few seconds are a hundredth of them.
     let now = SystemClock.now();
-    let first = store.sessions(None, 1).await.expect("a session")[0].expires_at;
+    let first = store.sessions(None, None, 1).await.expect("a session")[0].expires_at;
     let until = doorward::clock::Timestamp::from_unix(first.unix() - 3600 + 36);
     let _ = (now, sessions);
     loop {
