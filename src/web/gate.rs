@@ -72,7 +72,7 @@ pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Respo
             );
             match user {
                 Some(user) => {
-                    let (email, return_to) = (user.identity.email, return_to(&app, asked.target.as_ref()));
+                    let (email, return_to) = (user.identity.email, return_to(app, asked.target.as_ref()));
                     Err(Fault::NotThroughTheGate { email, return_to }.into())
                 }
                 None => Err(Fault::Closed.into()),
