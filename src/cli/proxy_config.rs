@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::config::server::{Listen, TrustedProxy};
 use crate::login::return_to::{ReturnRules, ReturnTo};
 use crate::web::cookies::Cookies;
-use crate::web::gate::IDENTITY;
+use crate::web::guard::forwarded::IDENTITY;
 
 const NGINX: &str = include_str!("../../assets/proxy/nginx.conf");
 const CADDY: &str = include_str!("../../assets/proxy/Caddyfile");
@@ -25,7 +25,8 @@ const HAPROXY: &str = include_str!("../../assets/proxy/haproxy.cfg");
 const LUA: &str = include_str!("../../assets/proxy/doorward.lua");
 
 /// Headers that somebody outside may forge and that a proxy without patterns has to be told one by one.
-const FORGED: [&str; 4] = ["X-Original-URL", "X-Original-Method", "X_Forwarded_Uri", "X_Forwarded_Host"];
+const FORGED: [&str; 5] =
+    ["X-Original-URL", "X-Original-Method", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Method-Override"];
 
 /// `doorward proxy-config …`
 #[derive(Debug, clap::Args)]
@@ -146,7 +147,14 @@ fn advice(args: &Args, config: &Config, app: &Url) -> Vec<String> {
     }
     if ReturnTo::parse(app.as_str(), &ReturnRules::of(config)).is_none() {
         let origin = app.origin().ascii_serialization();
-        lines.push(format!("nobody can be sent back to {origin} after a sign-in: add it to apps.origins"));
+        lines.push(format!("nobody can be sent back to {origin} after a sign-in: name its host in one of gate.rules"));
+    }
+    if args.proxy == Proxy::Traefik {
+        lines.push(
+            "Traefik passes Doorward's cookie and API tokens on to the app; put one that you do not trust that far behind \
+             another proxy"
+                .to_owned(),
+        );
     }
     let is_near = args.doorward.is_none();
     if is_near && !config.server.trusted_proxies.contains(&TrustedProxy::Loopback) {

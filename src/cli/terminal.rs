@@ -28,7 +28,7 @@ const MORE: u64 = 5;
 /// `doorward login`
 #[derive(Debug, clap::Args)]
 pub struct Login {
-    /// The site's Doorward: what browsers type, such as https://example.com/auth
+    /// The site's Doorward: what browsers type, such as `https://example.com/auth`
     #[arg(long, value_name = "URL", value_parser = server)]
     server: PublicUrl,
     /// What the person at the browser is told of this machine; its own name otherwise

@@ -181,7 +181,12 @@ fn speaks_of(rule: &Rule, target: &Target) -> Option<bool> {
         None => return None,
         Some(method) => {
             let lists = |method: &str| rule.methods.iter().any(|listed| listed == method);
-            lists(method) || (method == "HEAD" && lists("GET"))
+            let is_it = lists(method) || (method == "HEAD" && lists("GET"));
+            // Methods are case-sensitive (RFC 9110, section 9.1), and some apps do not know that.
+            if !is_it && rule.methods.iter().any(|listed| listed.eq_ignore_ascii_case(method)) {
+                return None;
+            }
+            is_it
         }
     };
     if !is_method {

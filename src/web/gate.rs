@@ -10,7 +10,7 @@
 //! | 503 | the store cannot be asked: never 401, which would sign everybody out |
 
 use http::header::{AUTHORIZATION, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use poem::Response;
 
 use crate::assertion::Subject;
@@ -23,22 +23,9 @@ use crate::model::User;
 use crate::web::answer;
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
-use crate::web::guard::forwarded::{self, Forwarded};
+use crate::web::guard::forwarded::{self, Forwarded, IDENTITY};
 use crate::web::guard::{navigation, visitor};
 use crate::web::visit::Visit;
-
-/// The headers that tell who is asking, in the order in which they are documented.
-pub const IDENTITY: [HeaderName; 9] = [
-    HeaderName::from_static("remote-user"),
-    HeaderName::from_static("remote-email"),
-    HeaderName::from_static("remote-name"),
-    HeaderName::from_static("remote-groups"),
-    HeaderName::from_static("x-auth-request-user"),
-    HeaderName::from_static("x-auth-request-email"),
-    HeaderName::from_static("x-auth-request-preferred-username"),
-    HeaderName::from_static("x-auth-request-groups"),
-    HeaderName::from_static("x-doorward-assertion"),
-];
 
 /// Who asks, by which credential.
 struct Caller {

@@ -215,7 +215,7 @@ async fn headers_that_contradict_each_other_are_refused() {
     let site = Site::start().await;
     let ada = site.sign_in("ada").await;
     let good = [("x-forwarded-proto", "http"), ("x-forwarded-host", "app.localhost"), ("x-forwarded-uri", "/")];
-    let bad: [&[(&str, &str)]; 15] = [
+    let bad: [&[(&str, &str)]; 19] = [
         &[("x-forwarded-uri", "/public")],
         &[("x-forwarded-host", "other.localhost")],
         &[("x-forwarded-proto", "https")],
@@ -231,6 +231,10 @@ async fn headers_that_contradict_each_other_are_refused() {
         &[("x-original-url", "http://app.localhost/"), ("x-original-url", "http://other.localhost/")],
         &[("x-original-url", "http://app.localhost/"), ("x-original-method", "GET"), ("x-original-method", "POST")],
         &[("x_forwarded_for", "10.0.0.1")],
+        &[("remote_user", "root")],
+        &[("remote.user", "root")],
+        &[("x-auth_request-email", "root@example.com")],
+        &[("x_doorward_assertion", "a.b.c")],
     ];
     for more in bad {
         let answer = ada.ask(Method::GET, "/gate", &[&good[..], more].concat()).await;

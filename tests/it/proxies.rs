@@ -164,6 +164,11 @@ mod suite {
                 last,
             ]);
         }
+        spellings.extend([
+            "Remote.User".to_owned(),
+            "X-Auth.Request-Email".to_owned(),
+            "x.doorward.assertion".to_owned(),
+        ]);
         assert!(spellings.len() >= 50, "{}", spellings.len());
         front.echo.heard();
         for spelling in &spellings {
@@ -184,12 +189,21 @@ mod suite {
             ("X-Forwarded-Method", "OPTIONS"),
             ("X-Forwarded-Prefix", "/public"),
             ("X-Rewrite-URL", "/public/x"),
+            ("X-HTTP-Method-Override", "OPTIONS"),
         ] {
             let answer = front.ask("GET", APP, "/secret", &[(name, value), ("Accept", "*/*")]).await;
             assert!(matches!(answer.status, 400 | 401), "{name}: {answer:#?}");
         }
         let heard = front.echo.heard();
         assert!(heard.iter().all(|head| !head.contains("/secret")), "{heard:#?}");
+        // Nor does it turn an open address into a shut one inside the app.
+        for name in
+            ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Forwarded-Prefix", "X-Forwarded-Uri"]
+        {
+            let answer = front.ask("GET", APP, "/public/x", &[(name, "/turned-by-a-client")]).await;
+            assert_eq!(answer.status, 200, "{name}: {answer:#?}");
+            assert!(!answer.body.contains("turned-by-a-client"), "{name}: {answer:#?}");
+        }
     }
 
     /// FWD-02, PRX-04: whatever the proxy makes of an address, the app is not asked for what no rule opens.

@@ -5,10 +5,10 @@
 //! | asking aside | nginx `auth_request` | `X-Original-URL`, `X-Original-Method` |
 //! | passing on | Caddy, Traefik, HAProxy | `X-Forwarded-Proto`, `-Host`, `-Uri`, `-Method` |
 //!
-//! A header that is there twice, holds a list, or has a twin with underscores is one that somebody else may have written:
-//! such a request is refused. Whoever is no proxy of ours is not listened to at all.
+//! A header that is there twice, holds a list, or has a twin in another spelling (`X_Forwarded_Uri`, `Remote.User`) is one
+//! that somebody else may have written: such a request is refused. Whoever is no proxy of ours is not listened to at all.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::gate::target::Target;
 
@@ -36,9 +36,21 @@ const METHOD: &str = "x-forwarded-method";
 const NAMES: [&str; 8] =
     [ORIGINAL_URL, ORIGINAL_METHOD, PROTO, HOST, URI, METHOD, "x-forwarded-for", "x-forwarded-prefix"];
 
+/// The headers that tell an app who is asking, in the order in which they are documented.
+pub const IDENTITY: [HeaderName; 9] = [
+    HeaderName::from_static("remote-user"),
+    HeaderName::from_static("remote-email"),
+    HeaderName::from_static("remote-name"),
+    HeaderName::from_static("remote-groups"),
+    HeaderName::from_static("x-auth-request-user"),
+    HeaderName::from_static("x-auth-request-email"),
+    HeaderName::from_static("x-auth-request-preferred-username"),
+    HeaderName::from_static("x-auth-request-groups"),
+    HeaderName::from_static("x-doorward-assertion"),
+];
+
 /// Reads what `headers` tell; `is_trusted`: whether they come from a proxy of ours.
 pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradiction> {
-    let is_twin = |name: &str| name.contains('_') && NAMES.contains(&name.replace('_', "-").as_str());
     if headers.keys().any(|name| is_twin(name.as_str())) {
         return Err(Contradiction);
     }
@@ -62,6 +74,17 @@ pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradi
         },
     };
     Ok(Forwarded { is_passed_on: url.is_none() && target.is_some(), target })
+}
+
+/// Whether `name` is another spelling of a header that means something here. Where names become variables (CGI, WSGI, PHP),
+/// everything that is neither letter nor digit becomes one and the same character, and the app sees the forged one.
+fn is_twin(name: &str) -> bool {
+    let is_odd = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    if !name.bytes().any(is_odd) {
+        return false;
+    }
+    let usual: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    NAMES.contains(&usual.as_str()) || IDENTITY.iter().any(|header| header.as_str() == usual)
 }
 
 fn target(scheme: &str, authority: &str, address: &str, method: Option<&str>) -> Result<Target, Contradiction> {
