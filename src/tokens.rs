@@ -188,10 +188,16 @@ impl Tokens {
     /// Revokes every token of `user`. How many there were.
     pub async fn revoke_all(&self, user: &UserId) -> Result<u64> {
         let mut revoked = 0;
-        for token in self.list_own(user).await? {
-            revoked += self.store.revoke_tokens_named(&token.hash.short(), Some(user)).await?;
+        // A terminal may have made more than a page shows: until there is none left.
+        loop {
+            let tokens = self.store.tokens(Some(user), None, MOST_PER_USER).await?;
+            if tokens.is_empty() {
+                return Ok(revoked);
+            }
+            for token in tokens {
+                revoked += self.store.revoke_tokens_named(&token.hash.short(), Some(user)).await?;
+            }
         }
-        Ok(revoked)
     }
 
     /// Forgets tokens that have expired, in small steps. How many.

@@ -241,7 +241,7 @@ fn token_row(token: &Token, now: Timestamp) -> TokenRow {
         id: token.hash.short(),
         name: token.name.clone(),
         scope: match token.scope {
-            Scope::Me => "Shows who you are",
+            Scope::Me => "Shows who you are and opens apps as you",
             Scope::Account => "Also lists your sessions and tokens",
         },
         last_four: token.last_four.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use doorward::model::{Scope, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -150,4 +151,23 @@ async fn a_hundred_tokens_are_enough_for_anybody() {
     let first = ada.get("/api/tokens").await.json()[0]["id"].as_str().expect("an id").to_owned();
     assert_eq!(ada.ask(Method::DELETE, &format!("/api/tokens/{first}"), SCRIPT).await.status, 204);
     assert_eq!(make(&ada, json!({ "name": "in its place" })).await.status, 201);
+}
+
+/// A program that asks a terminal's way may have made more than a page shows.
+#[tokio::test]
+async fn revoking_all_leaves_none_however_many_there_are() {
+    let site = Site::start().await;
+    let (ada, grace) = (site.sign_in("ada").await, site.token_holder("grace").await);
+    let user = UserId::new("ada");
+    let mut oldest = None;
+    for number in 0..450 {
+        let made = site.tokens().create(user.clone(), number.to_string(), Scope::Me, Duration::from_secs(3600)).await;
+        oldest.get_or_insert(made.expect("a token").0);
+    }
+    let oldest = TokenHolder::at(&site.url, oldest.expect("the first of them").reveal());
+    assert_eq!(oldest.get("/api/me").await.status, 200);
+    assert_eq!(site.tokens().revoke_all(&user).await.expect("all of them"), 450);
+    assert_eq!(oldest.get("/api/me").await.status, 401);
+    assert_eq!(ada.get("/api/tokens").await.json(), json!([]));
+    assert_eq!(grace.get("/api/me").await.status, 200, "nobody else's is touched");
 }
