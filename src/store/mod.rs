@@ -157,6 +157,11 @@ impl Refusal {
     }
 }
 
+/// Why a token is not kept whose user is not let in any more.
+fn ownerless() -> StoreError {
+    StoreError::Refused("the token's user is blocked, or gone".to_owned())
+}
+
 /// The people.
 #[async_trait]
 pub trait Users: Send + Sync {
@@ -203,7 +208,8 @@ pub trait Sessions: Send + Sync {
 /// Credentials of programs.
 #[async_trait]
 pub trait Tokens: Send + Sync {
-    /// Keeps a new token.
+    /// Keeps a new token. [`StoreError::Refused`] where its user is blocked or gone, in the same breath: a token made
+    /// while somebody is put out must not wait for the day they are let in again.
     async fn create_token(&self, token: &Token) -> Result<()>;
     /// Whose token this is. `None`: unknown, revoked, or its user's row is gone. Says nothing of age or blocks.
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>>;

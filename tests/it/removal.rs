@@ -7,7 +7,7 @@ use doorward::config::access::SignUp;
 use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
 use doorward::model::{EventKind, Scope, Token, UserId};
-use doorward::store::{Deleted, Ended, EventFilter, Refusal, SharedStore};
+use doorward::store::{Deleted, Ended, EventFilter, Refusal, SharedStore, StoreError};
 
 use crate::site::databases::{Database, Kind};
 use crate::store::{ADA, ISSUER, NOW, event, first_sign_in, hashed, holder, on_every_database, opened, ready, refused};
@@ -17,6 +17,7 @@ on_every_database!(suite:
     a_block_reaches_a_person_whose_row_the_site_deleted,
     a_block_and_a_sign_in_at_once_leave_no_session,
     an_unblocked_user_may_sign_in_again_and_what_ended_stays_ended,
+    nobody_who_is_out_gets_a_token,
     a_deleted_user_is_forgotten_and_only_the_deletion_stays_on_record,
     the_row_of_a_deleted_user_is_blanked_under_its_id,
     several_rows_are_blanked_although_their_addresses_must_differ,
@@ -132,6 +133,20 @@ mod suite {
             [EventKind::Login, EventKind::Unblock, EventKind::Block, EventKind::Login],
             "what did nothing is on no record"
         );
+    }
+
+    /// A request that was under way when its person was put out leaves no token for the day they are let in again.
+    pub async fn nobody_who_is_out_gets_a_token(database: Database) {
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        opened(&store, &first_sign_in("another", 2)).await;
+        block(&store, ADA).await;
+        assert_eq!(delete(&store, "another", OnDelete::Keep).await, Deleted::Done);
+        for (user, number) in [(ADA, 3), ("another", 4), ("nobody", 5)] {
+            let refused = store.create_token(&token(user, number)).await;
+            assert!(matches!(refused, Err(StoreError::Refused(_))), "{user}: {refused:?}");
+        }
+        assert_eq!(database.value("select count(*) from doorward_tokens").await, "0");
     }
 
     pub async fn a_deleted_user_is_forgotten_and_only_the_deletion_stays_on_record(database: Database) {

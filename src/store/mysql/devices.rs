@@ -8,7 +8,7 @@ use crate::credential::Hashed;
 use crate::model::{Device, DeviceState, Token, UserId};
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::{bytes, value};
-use crate::store::mysql::tokens::{INSERT_TOKEN, token_params};
+use crate::store::mysql::tokens::{INSERT_TOKEN, is_let_in, token_params};
 use crate::store::mysql::transaction::{Change, transact};
 use crate::store::mysql::{Mysql, READ, WRITE, param};
 use crate::store::short::scope;
@@ -114,10 +114,7 @@ impl Mysql {
 
 /// Of two that redeem at once the delete lets one through.
 async fn redeem(conn: &mut Conn, code: &Hashed, token: &Token) -> mysql_async::Result<Change<bool>> {
-    // Held until the end: whoever blocks or deletes the user meanwhile comes after, and finds the token.
-    let known = "select 1 from doorward_identities where user_id = ? and blocked_at is null for update";
-    let (known, _) = exec(conn, known, vec![param(token.user_id.as_str())]).await?;
-    if known.is_empty() {
+    if !is_let_in(conn, &token.user_id).await? {
         return Ok(Change::Undo(false));
     }
     let sql = "delete from doorward_devices where code = ? and state = 'approved' and user_id = ?";

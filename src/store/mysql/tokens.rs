@@ -1,16 +1,18 @@
 //! Credentials of programs.
 
 use async_trait::async_trait;
-use mysql_async::Value;
+use mysql_async::{Conn, Value};
 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Token, User, UserId};
 use crate::store::mysql::adopt::join_users;
+use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::{TOKEN, USER, token, user};
+use crate::store::mysql::transaction::{Change, transact};
 use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
-use crate::store::{Result, Tokens};
+use crate::store::{Result, Tokens, ownerless};
 
 /// Keeps a new token. A hash that stands there already is this very token, kept before the connection died.
 pub const INSERT_TOKEN: &str = "insert into doorward_tokens \
@@ -31,11 +33,28 @@ pub fn token_params(token: &Token) -> Vec<Value> {
     ]
 }
 
+/// Whether `user` is known and not kept out. Held until the end of the transaction: whoever blocks or deletes them
+/// meanwhile comes after it, and finds what it wrote.
+pub async fn is_let_in(conn: &mut Conn, user: &UserId) -> mysql_async::Result<bool> {
+    let sql = "select 1 from doorward_identities where user_id = ? and blocked_at is null for update";
+    let (known, _) = exec(conn, sql, vec![param(user.as_str())]).await?;
+    Ok(!known.is_empty())
+}
+
+async fn keep(conn: &mut Conn, token: &Token) -> mysql_async::Result<Change<bool>> {
+    if !is_let_in(conn, &token.user_id).await? {
+        return Ok(Change::Undo(false));
+    }
+    exec(conn, INSERT_TOKEN, token_params(token)).await?;
+    Ok(Change::Keep(true))
+}
+
 #[async_trait]
 impl Tokens for Mysql {
     async fn create_token(&self, token: &Token) -> Result<()> {
         self.ready()?;
-        self.pool.change(WRITE, INSERT_TOKEN, token_params(token)).await.map(drop)
+        let is_kept = transact(&self.pool, token, |conn, token| Box::pin(keep(conn, token))).await?;
+        if is_kept { Ok(()) } else { Err(ownerless()) }
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {

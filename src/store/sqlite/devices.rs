@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Device, DeviceState, Token, UserId};
 use crate::store::short::scope;
-use crate::store::sqlite::tokens::insert_token;
+use crate::store::sqlite::tokens::{insert_token, is_let_in};
 use crate::store::sqlite::{Change, Sqlite};
 use crate::store::{Devices, Result};
 
@@ -104,9 +104,9 @@ impl Devices for Sqlite {
         let (code, token) = (*code, token.clone());
         self.write(move |tx, _| {
             let sql = "delete from doorward_devices where code = ?1 and state = 'approved' and user_id = ?2";
-            let known = "select 1 from doorward_identities where user_id = ?1 and blocked_at is null";
-            let is_known = tx.prepare_cached(known)?.exists([token.user_id.as_str()])?;
-            if !is_known || tx.execute(sql, params![code.as_bytes(), token.user_id.as_str()])? == 0 {
+            if !is_let_in(tx, &token.user_id)?
+                || tx.execute(sql, params![code.as_bytes(), token.user_id.as_str()])? == 0
+            {
                 return Ok(Change::Undo(false));
             }
             insert_token(tx, &token)?;

@@ -10,7 +10,7 @@ use crate::model::{Token, User, UserId};
 use crate::store::short::{Range, scope};
 use crate::store::sqlite::users::{USER, join_users, read_user};
 use crate::store::sqlite::{Change, Sqlite};
-use crate::store::{Result, Tokens};
+use crate::store::{Result, Tokens, ownerless};
 
 /// What a [`Token`] is read from, in the order that [`read_token`] expects; the table is called `t`.
 const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at, \
@@ -29,15 +29,24 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
+/// Whether `user` is known and not kept out.
+pub fn is_let_in(tx: &Transaction<'_>, user: &UserId) -> rusqlite::Result<bool> {
+    let known = "select 1 from doorward_identities where user_id = ?1 and blocked_at is null";
+    tx.prepare_cached(known)?.exists([user.as_str()])
+}
+
 #[async_trait]
 impl Tokens for Sqlite {
     async fn create_token(&self, token: &Token) -> Result<()> {
         let token = token.clone();
-        self.write(move |tx, _| {
+        let kept = self.write(move |tx, _| {
+            if !is_let_in(tx, &token.user_id)? {
+                return Ok(Change::Undo(false));
+            }
             insert_token(tx, &token)?;
-            Ok(Change::Keep(()))
-        })
-        .await
+            Ok(Change::Keep(true))
+        });
+        if kept.await? { Ok(()) } else { Err(ownerless()) }
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
