@@ -214,7 +214,12 @@ fn without_a_client_and_a_terminal_it_says_what_to_give() {
 /// Runs `doorward init` at a terminal where somebody waits for each question before typing the answer. All that the
 /// terminal shows, and how it ended.
 fn at_a_terminal(folder: &Path, answers: &[(&str, &str)]) -> Ran {
-    let doorward = format!("{} init", env!("CARGO_BIN_EXE_doorward"));
+    at_a_terminal_with(folder, "", answers)
+}
+
+/// The same, with `flags`.
+fn at_a_terminal_with(folder: &Path, flags: &str, answers: &[(&str, &str)]) -> Ran {
+    let doorward = format!("{} init {flags}", env!("CARGO_BIN_EXE_doorward"));
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &doorward, "/dev/null"]);
     command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin");
@@ -285,6 +290,28 @@ fn xampps_database_is_one_key_away() {
     for line in ["user = \"root\"", "password = \"\"", "name = \"flask_login\""] {
         assert!(config.lines().any(|found| found == line), "{line} is not in:\n{config}");
     }
+    holds(folder.path());
+}
+
+#[test]
+fn a_typed_secret_replaces_an_old_one_only_together_with_a_configuration_that_holds() {
+    let folder = folder();
+    private(&folder.path().join("google-secret"), "GOCSPX-old\n");
+    let refused = at_a_terminal(folder.path(), &[]);
+    assert!(refused.code == 1 && refused.stdout.contains("google-secret is there already"), "{refused:#?}");
+    assert!(!refused.stdout.contains("the client id"), "it is refused before anything is asked: {refused:#?}");
+    let type_in = |id: &str| {
+        let id = format!("{id}\n");
+        let answers = [("the client id", id.as_str()), ("client secret", "GOCSPX-new\n"), ("Where to remember", "3\n")];
+        at_a_terminal_with(folder.path(), "--force", &answers)
+    };
+    let refused = type_in("two words");
+    assert!(refused.code == 78 && refused.stdout.contains("client_id"), "{refused:#?}");
+    assert_eq!(kept(folder.path(), "google-secret"), "GOCSPX-old\n");
+    assert_eq!(files(folder.path()), ["google-secret"]);
+    let written = type_in(CLIENT_ID);
+    assert_eq!(written.code, 0, "{written:#?}");
+    assert_eq!(kept(folder.path(), "google-secret"), "GOCSPX-new\n");
     holds(folder.path());
 }
 

@@ -9,6 +9,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::cli::check;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -16,7 +18,7 @@ use crate::cli::init::questions::Questions;
 use crate::cli::init::text::{Answers, Client};
 use crate::cli::output::talk;
 use crate::config::public_url::PublicUrl;
-use crate::config::sources::Sources;
+use crate::config::sources::{Flag, Sources};
 use crate::config::{self, Loaded, client_json, file};
 use crate::web::paths::CALLBACK;
 
@@ -63,21 +65,20 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let client = client(&args, &folder, &default.join(CALLBACK), &mut questions)?;
     let public_url = said.unwrap_or_else(|| listed(&client, &default).unwrap_or(default));
     let database = database::choose(context.flags.database_url.as_deref(), &mut questions).await?;
-    let secret_file = match &client {
-        Client::Typed { secret, .. } => {
-            let file = folder.join(SECRET_FILE);
-            write(&file, &format!("{secret}\n"), args.force, |_| Ok(()))?;
-            Some(file)
-        }
+    let secret_file = folder.join(SECRET_FILE);
+    let secret = match &client {
+        Client::Typed { secret, .. } => Some(draft(&secret_file, &format!("{secret}\n"))?),
         _ => None,
     };
     let text = text::config(&Answers { client, public_url, listen, database, app: args.app }, &folder);
-    let written = write(&path, &text, args.force, |draft| read_back(draft, &path));
-    if let (Err(_), Some(file)) = (&written, secret_file) {
-        // A secret that no configuration names would only be forgotten here.
-        let _ = fs::remove_file(file);
+    let config = draft(&path, &text)?;
+    // Nothing that is there is touched before all of it is known to hold.
+    let loaded = read_back(config.path(), &path, secret.as_ref().map(NamedTempFile::path))?;
+    keep(config, &path, args.force)?;
+    if let Some(secret) = secret {
+        keep(secret, &secret_file, args.force)?;
     }
-    next(&path, &written?).await
+    next(&path, &loaded).await
 }
 
 fn is_there(path: &Path) -> Failure {
@@ -116,6 +117,10 @@ fn client(args: &Args, folder: &Path, redirect_uri: &str, questions: &mut Questi
         let message = "no client is named, and there is no file from Google's console in this folder";
         let hint = "write --client-json FILE, or --client-id ID --client-secret-file FILE; clients are made at ";
         return Err(Failure::usage(message).hint(format!("{hint}{CONSOLE}")));
+    }
+    let secret_file = folder.join(SECRET_FILE);
+    if secret_file.exists() && !args.force {
+        return Err(is_there(&secret_file));
     }
     talk(&format!("Doorward needs a client of Google's, made once at {CONSOLE}"));
     talk(&format!("of the type \"Web application\", with the redirect URI {redirect_uri}"));
@@ -167,32 +172,40 @@ fn listed(client: &Client, default: &PublicUrl) -> Option<PublicUrl> {
     redirect_uris.iter().find_map(|uri| PublicUrl::parse(uri.strip_suffix(CALLBACK)?).ok())
 }
 
-/// Writes a file that only its owner may read, whole or not at all; `look` sees it before it takes its name.
-fn write<T>(
-    path: &Path,
-    text: &str,
-    force: bool,
-    look: impl FnOnce(&Path) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let failed = |error: io::Error| Failure::not_so(format!("{} cannot be written: {error}", path.display()));
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::not_so(format!("{} cannot be written: {error}", path.display()))
+}
+
+/// A file beside `path` that only its owner may read; it is gone unless it is kept.
+fn draft(path: &Path, text: &str) -> Result<NamedTempFile, Failure> {
+    let failed = |error: io::Error| not_written(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut draft =
         tempfile::Builder::new().prefix(".doorward-").suffix(".toml").tempfile_in(folder).map_err(failed)?;
     draft.write_all(text.as_bytes()).and_then(|()| draft.as_file().sync_all()).map_err(failed)?;
-    let seen = look(draft.path())?;
+    Ok(draft)
+}
+
+/// Gives `draft` the name it was written for.
+fn keep(draft: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
     let named = if force { draft.persist(path) } else { draft.persist_noclobber(path) };
     named.map_err(|error| match error.error.kind() {
         io::ErrorKind::AlreadyExists => is_there(path),
-        _ => failed(error.error),
+        _ => not_written(path, &error.error),
     })?;
     let who = if cfg!(unix) { ", which only you may read" } else { "" };
     talk(&format!("wrote {}{who}", path.display()));
-    Ok(seen)
+    Ok(())
 }
 
-/// Reads `draft` as a server will read `path`.
-fn read_back(draft: &Path, path: &Path) -> Result<Loaded, Failure> {
-    let sources = Sources { file: Some(draft.to_owned()), ..Sources::default() };
+/// Reads `draft` as a server will read `path`, with the secret in `secret` where it has no name yet.
+fn read_back(draft: &Path, path: &Path, secret: Option<&Path>) -> Result<Loaded, Failure> {
+    let flags = secret.map(|secret| Flag {
+        key: "providers.google.client_secret_file".to_owned(),
+        flag: SECRET_FILE.to_owned(),
+        value: std::path::absolute(secret).unwrap_or_else(|_| secret.to_owned()).display().to_string(),
+    });
+    let sources = Sources { file: Some(draft.to_owned()), flags: flags.into_iter().collect(), ..Sources::default() };
     config::load(&sources).map_err(|mut problems| {
         for problem in &mut problems.0 {
             problem.origin = format!("nothing was written to {}", path.display());

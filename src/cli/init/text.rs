@@ -117,7 +117,7 @@ fn provider(client: &Client, folder: &Path) -> String {
         }
         Client::Typed { id, .. } => {
             let _ = writeln!(text, "client_id = {}", quoted(id));
-            text += "# The secret is kept apart, so that this file can be shown to others.\n";
+            text += "# The secret is kept apart, in a file of its own.\n";
             let _ = writeln!(text, "client_secret_file = {}", quoted(SECRET_FILE));
         }
     }
