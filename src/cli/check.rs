@@ -14,11 +14,11 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::config::database::Place;
 use crate::config::provider::Provider;
-use crate::config::server::Listen;
+use crate::config::server::{Listen, Tls};
 use crate::login::{Login, LoginError, clocks_differ};
 use crate::names::Names;
 use crate::random::OsRandom;
-use crate::server::listen;
+use crate::server::{listen, tls};
 use crate::store;
 use crate::web::paths::CALLBACK;
 
@@ -89,6 +89,16 @@ pub async fn everything(config: &Config) -> Findings {
         }
     });
     database.and(provider).and(port)
+}
+
+/// Whether the certificate and the key hold that the configuration names; one of our own is made when it is needed.
+pub fn certificate(config: &Config) -> Result<(), Failure> {
+    match &config.server.tls {
+        Tls::Files { cert, key } => {
+            tls::from_files(cert, key).map(drop).map_err(|error| Failure::configuration(error.to_string()))
+        }
+        Tls::Off | Tls::SelfSigned(_) => Ok(()),
+    }
 }
 
 /// Which redirect URI the provider must know, and whether the file from Google's console lists it.

@@ -43,6 +43,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
 async fn check(context: &Context, offline: bool) -> Result<(), Failure> {
     let loaded = context.load_for_serving()?;
     warn(&loaded);
+    check::certificate(&loaded.config)?;
     print(&format!("configuration is fine\n{}\n", check::redirect_uri(&loaded.config)))?;
     if offline { Ok(()) } else { check::everything(&loaded.config).await.say() }
 }

@@ -24,6 +24,28 @@ fn doorward(folder: &Path, arguments: &[&str]) -> Ran {
     run(command(folder).args(arguments))
 }
 
+/// What would end the start is said by the check.
+#[test]
+fn a_certificate_that_cannot_be_used_is_found_by_the_check() {
+    let config = "public_url = \"https://localhost:3000\"\nserver.cert = \"site.crt\"\nserver.key = \"site.key\"\n\
+                  [providers.google]\nclient_id = \"1.apps.googleusercontent.com\"\nclient_secret = \"s\"\n";
+    let folder = folder(config);
+    let check = || doorward(folder.path(), &["config", "check", "--offline"]);
+    let missing = check();
+    assert!(missing.code == 78 && missing.stderr.contains("site.crt"), "{missing:#?}");
+    let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (one, other) = (make(), make());
+    fs::write(folder.path().join("site.crt"), one.cert.pem()).expect("a file");
+    fs::write(folder.path().join("site.key"), one.cert.pem()).expect("a file");
+    let no_key = check();
+    assert!(no_key.code == 78 && no_key.stderr.contains("site.key"), "{no_key:#?}");
+    fs::write(folder.path().join("site.key"), other.signing_key.serialize_pem()).expect("a file");
+    assert_eq!(check().code, 78, "the key of another certificate");
+    fs::write(folder.path().join("site.key"), one.signing_key.serialize_pem()).expect("a file");
+    let fine = check();
+    assert!(fine.code == 0 && fine.stdout.starts_with("configuration is fine"), "{fine:#?}");
+}
+
 #[test]
 fn without_a_provider_the_answer_is_78_and_three_ways_on() {
     let folder = tempfile::tempdir().expect("a temporary folder");
