@@ -8,8 +8,9 @@ use poem_openapi::Object;
 use crate::login::LoginError;
 use crate::pages::{DeniedPage, ErrorPage, Html, PageError};
 use crate::web::app::App;
-use crate::web::error::{Error, Fault, Told};
+use crate::web::error::{Error, Fault};
 use crate::web::paths;
+use crate::web::told::Told;
 use crate::web::visit::Visit;
 
 /// What a program is told (RFC 9457).

@@ -22,6 +22,7 @@ pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod paths;
+pub mod told;
 pub mod visit;
 
 use std::panic::AssertUnwindSafe;

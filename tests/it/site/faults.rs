@@ -7,8 +7,9 @@ use doorward::login::{Failed, LoginError};
 use doorward::model::UserId;
 use doorward::pages::{DeniedPage, ErrorPage, Html, Pages};
 use doorward::store::{Refusal, StoreError};
-use doorward::web::error::{Fault, Told};
+use doorward::web::error::Fault;
 use doorward::web::paths::Paths;
+use doorward::web::told::Told;
 
 const EMAIL: &str = "ada@example.com";
 
