@@ -72,15 +72,18 @@ pub async fn start(
     let app = App::new(config, store, clock, random, names);
     let app = Arc::new(app.map_err(|error| Failure::configuration(error.to_string()))?);
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
-    let prepared = tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await;
-    let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
-    match prepared {
-        Ok(Ok(())) => {
-            janitor::warn(&app).await;
-            janitor::read_keys(&app).await;
-        }
+    let is_ready = match tokio::time::timeout(PREPARE, app.store.prepare(issuer.as_deref())).await {
+        Ok(Ok(())) => true,
         Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),
-        Ok(Err(_)) | Err(_) => running.also(janitor::prepare(Arc::clone(&app), issuer)),
+        Ok(Err(_)) | Err(_) => false,
+    };
+    // From here on there may be requests under way, so nothing here waits any more: whoever gave up on us between two steps
+    // would drop them.
+    let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
+    if is_ready {
+        running.also(janitor::settle_in(Arc::clone(&app)));
+    } else {
+        running.also(janitor::prepare(Arc::clone(&app), issuer));
     }
     Ok((app, running))
 }

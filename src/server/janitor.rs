@@ -97,12 +97,17 @@ pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
     if !said.is_empty() {
         tracing::info!("the database is ready");
     }
+    settle_in(app).await;
+}
+
+/// What is done once the store is ready: what will fail somebody later is said, and keys are read ahead.
+pub async fn settle_in(app: Arc<App>) {
     warn(&app).await;
     read_keys(&app).await;
 }
 
 /// Says what of the table of users will fail somebody later.
-pub async fn warn(app: &App) {
+async fn warn(app: &App) {
     // Where the store cannot be asked, that is said elsewhere.
     for warning in app.store.warnings().await.unwrap_or_default() {
         tracing::warn!("{warning}");
@@ -110,7 +115,7 @@ pub async fn warn(app: &App) {
 }
 
 /// Reads the keys of pending logins ahead, so that a sign-in can begin while the store is away.
-pub async fn read_keys(app: &App) {
+async fn read_keys(app: &App) {
     let Some(login) = &app.login else { return };
     if let Err(error) = login.prepare().await {
         tracing::warn!(reason = error.reason(), "the keys of pending logins are read later: {error}");
