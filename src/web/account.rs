@@ -13,12 +13,11 @@ use url::form_urlencoded;
 
 use crate::clock::Timestamp;
 use crate::model::{EventKind, Origin, Recorded, Scope, Session, Token, User};
-use crate::pages::LoginPage;
 use crate::pages::account::{AccountPage, AccountUrls, ActivityRow, MadeToken, SessionRow, TokenRow};
 use crate::pages::browser::browser;
 use crate::pages::moment::Moment;
 use crate::tokens::{TokenError, USUAL_DAYS, Wanted};
-use crate::web::answer::{page, see_other, with_cookie};
+use crate::web::answer::{login_card, page, see_other, with_cookie};
 use crate::web::api::sessions::BrowserSession;
 use crate::web::api::tokens::ApiToken;
 use crate::web::app::App;
@@ -45,12 +44,7 @@ const ALL_EVENTS: u32 = 100_000;
 #[handler]
 pub async fn account(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
     let Some((_, session, user)) = visitor::session(&app, request.headers()).await? else {
-        return Ok(page(app.pages.login(&LoginPage {
-            login_url: &app.paths.login_to(paths::ACCOUNT),
-            provider_label: &app.provider.label,
-            is_google: app.provider.is_google,
-            notice: None,
-        })?));
+        return Ok(login_card(&app, &app.paths.login_to(paths::ACCOUNT))?);
     };
     let done = request.uri().query().and_then(|query| query.strip_prefix("done="));
     let notice = DONE.iter().find(|(word, _)| Some(*word) == done).map(|(_, sentence)| *sentence);

@@ -6,7 +6,7 @@ use poem::Response;
 use poem_openapi::Object;
 
 use crate::login::LoginError;
-use crate::pages::{DeniedPage, ErrorPage, Html, PageError};
+use crate::pages::{DeniedPage, ErrorPage, Html, LoginPage, PageError};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::paths;
@@ -37,6 +37,13 @@ pub struct Problem {
 /// A page.
 pub fn page(html: Html) -> Response {
     Response::builder().content_type("text/html; charset=utf-8").body(html)
+}
+
+/// The card with the button that leads to `login_url`, where a sign-in starts.
+pub fn login_card(app: &App, login_url: &str) -> Result<Response, PageError> {
+    let (provider_label, is_google) = (app.provider.label.as_str(), app.provider.is_google);
+    let card = LoginPage { login_url, provider_label, is_google, notice: None };
+    Ok(page(app.pages.login(&card)?))
 }
 
 /// 303: go there with GET (RFC 9110, section 15.4.4), whatever brought you here.

@@ -11,11 +11,11 @@ use poem::{Request, Response, handler};
 
 use crate::devices::Typed;
 use crate::model::{Device, Scope, Session, User};
+use crate::pages::ContinuePage;
 use crate::pages::account::{DevicePage, WaitingDevice};
 use crate::pages::moment::Moment;
-use crate::pages::{ContinuePage, LoginPage};
 use crate::web::account::{field, signed_in};
-use crate::web::answer::page;
+use crate::web::answer::{login_card, page};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::visitor;
@@ -26,12 +26,7 @@ use crate::web::visit::Visit;
 #[handler]
 pub async fn ask(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
     let Some((_, session, user)) = visitor::session(&app, request.headers()).await? else {
-        return Ok(page(app.pages.login(&LoginPage {
-            login_url: &app.paths.login_to(paths::DEVICE),
-            provider_label: &app.provider.label,
-            is_google: app.provider.is_google,
-            notice: None,
-        })?));
+        return Ok(login_card(&app, &app.paths.login_to(paths::DEVICE))?);
     };
     show(&app, &user, &session, None, None)
 }

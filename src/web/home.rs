@@ -5,8 +5,8 @@ use std::sync::Arc;
 use poem::web::Data;
 use poem::{Request, Response, handler};
 
-use crate::pages::{LoginPage, ProfilePage};
-use crate::web::answer::page;
+use crate::pages::ProfilePage;
+use crate::web::answer::{login_card, page};
 use crate::web::app::App;
 use crate::web::error::Error;
 use crate::web::guard::visitor;
@@ -16,12 +16,7 @@ use crate::web::paths;
 #[handler]
 pub async fn home(request: &Request, app: Data<&Arc<App>>) -> Result<Response, Error> {
     let Some((_, _, user)) = visitor::session(&app, request.headers()).await? else {
-        return Ok(page(app.pages.login(&LoginPage {
-            login_url: &app.paths.login(None),
-            provider_label: &app.provider.label,
-            is_google: app.provider.is_google,
-            notice: None,
-        })?));
+        return Ok(login_card(&app, &app.paths.login(None))?);
     };
     Ok(page(app.pages.profile(&ProfilePage {
         name: user.identity.name.as_deref().unwrap_or(&user.identity.email),

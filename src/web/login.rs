@@ -12,8 +12,7 @@ use url::form_urlencoded;
 
 use crate::login::return_to::ReturnTo;
 use crate::login::{Answer, Failed, Finished, Login, LoginError};
-use crate::pages::LoginPage;
-use crate::web::answer::{page, see_other, with_cookie};
+use crate::web::answer::{login_card, see_other, with_cookie};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::{navigation, visitor};
@@ -45,14 +44,7 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
     if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !login.shows_chooser() {
         // No link on another site signs anybody in silently.
-        let login_url = app.paths.login(return_to.as_ref());
-        let (provider_label, is_google) = (app.provider.label.as_str(), app.provider.is_google);
-        return Ok(page(app.pages.login(&LoginPage {
-            login_url: &login_url,
-            provider_label,
-            is_google,
-            notice: None,
-        })?));
+        return Ok(login_card(&app, &app.paths.login(return_to.as_ref()))?);
     }
     let begun = login.begin(return_to.clone(), choose_account).await;
     let begun = begun.map_err(|error| Fault::Login(Box::new(Failed { error, return_to, spent: None })))?;
