@@ -147,7 +147,10 @@ fn advice(args: &Args, config: &Config, app: &Url) -> Vec<String> {
     }
     if ReturnTo::parse(app.as_str(), &ReturnRules::of(config)).is_none() {
         let origin = app.origin().ascii_serialization();
-        lines.push(format!("nobody can be sent back to {origin} after a sign-in: name its host in one of gate.rules"));
+        let host = &args.host;
+        lines.push(format!(
+            "nobody can be sent back to {origin} after a sign-in: name {host} in one of gate.rules, with the port if it has one"
+        ));
     }
     if args.proxy == Proxy::Traefik {
         lines.push(
