@@ -77,12 +77,13 @@ pub async fn start(
         Ok(Err(StoreError::Schema(reason))) => return Err(Failure::configuration(reason)),
         Ok(Err(_)) | Err(_) => false,
     };
+    if is_ready {
+        janitor::settle_in(&app).await;
+    }
     // From here on there may be requests under way, so nothing here waits any more: whoever gave up on us between two steps
     // would drop them.
     let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
-    if is_ready {
-        running.also(janitor::settle_in(Arc::clone(&app)));
-    } else {
+    if !is_ready {
         running.also(janitor::prepare(Arc::clone(&app), issuer));
     }
     Ok((app, running))

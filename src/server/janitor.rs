@@ -97,13 +97,13 @@ pub async fn prepare(app: Arc<App>, issuer: Option<String>) {
     if !said.is_empty() {
         tracing::info!("the database is ready");
     }
-    settle_in(app).await;
+    settle_in(&app).await;
 }
 
 /// What is done once the store is ready: what will fail somebody later is said, and keys are read ahead.
-pub async fn settle_in(app: Arc<App>) {
-    warn(&app).await;
-    read_keys(&app).await;
+pub async fn settle_in(app: &App) {
+    warn(app).await;
+    read_keys(app).await;
 }
 
 /// Says what of the table of users will fail somebody later.

@@ -402,6 +402,8 @@ async fn without_a_file_left_to_open_it_waits_quietly_and_goes_on_when_there_is_
     command.args(["-c", "ulimit -n 48; exec \"$0\" --config config.toml", env!("CARGO_BIN_EXE_doorward")]);
     let program = Program::start(command.current_dir(folder.path()).env_clear());
     program.wait_for("start", |line| line.contains("Doorward is at").then_some(()));
+    // Whatever it does by itself at first is done: a file that it closed would let one of the crowd in for a moment.
+    program.wait_for("look at the provider", |line| line.contains("the provider cannot be asked").then_some(()));
     let crowd: Vec<_> =
         (0..80).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).expect("a place to wait")).collect();
     let refused = "a connection could not be taken";
