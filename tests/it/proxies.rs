@@ -346,8 +346,10 @@ mod suite {
         for _ in 0..size / chunk.len() {
             upload.write_all(&chunk).await.expect("it reads");
         }
+        // What TLS still holds back is sent now: reading alone would not.
+        upload.flush().await.expect("it reads");
         let mut answer = Vec::new();
-        let _ = upload.read_to_end(&mut answer).await;
+        let _ = tokio::time::timeout(PATIENCE, upload.read_to_end(&mut answer)).await.expect("in time");
         let answer = Raw::read(&answer);
         assert_eq!(answer.status, 200, "{}", answer.head);
         assert!(answer.body.contains(&format!("uploaded: {size}")), "{}", answer.body);

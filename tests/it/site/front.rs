@@ -126,9 +126,10 @@ impl Front {
         request.push_str("\r\n");
         let mut stream = self.connect(host).await;
         stream.write_all(request.as_bytes()).await.expect("it reads");
+        stream.flush().await.expect("it reads");
         let mut answer = Vec::new();
         // Some close without TLS's goodbye.
-        let _ = stream.read_to_end(&mut answer).await;
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("in time");
         Raw::read(&answer)
     }
 
