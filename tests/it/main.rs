@@ -34,6 +34,7 @@ mod gate;
 mod gate_rules;
 mod host;
 mod house_rules;
+mod https;
 mod independent;
 mod init;
 mod languages;

@@ -19,7 +19,7 @@ use crate::site::visitors::{Anonymous, Answer, Visitor};
 const CLIENT_ID: &str = "1234-evening.apps.googleusercontent.com";
 
 /// A provider that lives in our time and knows the client of `google`.
-async fn provider() -> ScriptedProvider {
+pub async fn provider() -> ScriptedProvider {
     let provider = ScriptedProvider::start().await;
     let mut script = provider.script();
     script.now = SystemClock.now().unix();
@@ -31,7 +31,7 @@ async fn provider() -> ScriptedProvider {
 }
 
 /// The configuration for it.
-fn google(provider: &ScriptedProvider) -> String {
+pub fn google(provider: &ScriptedProvider) -> String {
     let issuer = provider.issuer();
     format!("[providers.google]\nissuer = {issuer:?}\nclient_id = {CLIENT_ID:?}\nclient_secret = \"GOCSPX-right\"\n")
 }

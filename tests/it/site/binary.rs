@@ -39,10 +39,20 @@ impl Binary {
 
     /// As [`Binary::serve`], on a port that others were told beforehand.
     pub fn serve_on(port: u16, rest: &str) -> Self {
-        let public_url = format!("http://localhost:{port}");
+        Self::serve_as("http", port, rest, |_| ())
+    }
+
+    /// As [`Binary::serve_on`], on https with a certificate that `rest` names and that `prepare` may lay into the folder.
+    pub fn serve_https(port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::serve_as("https", port, rest, prepare)
+    }
+
+    fn serve_as(scheme: &str, port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let public_url = format!("{scheme}://localhost:{port}");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");
         configure(folder.path(), &config);
+        prepare(folder.path());
         let program = Program::start(command(folder.path()).arg("--config").arg("config.toml"));
         let mut binary = Self { public_url, program, folder };
         binary.wait_until_listening(port);

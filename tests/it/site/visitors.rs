@@ -6,7 +6,7 @@ use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Url};
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -157,6 +157,13 @@ impl Anonymous {
         Self { client: client(), base, jar: Mutex::default() }
     }
 
+    /// The same where the site shows a certificate that only this person has been told to believe, as PEM.
+    pub fn believing(base: &str, certificate: &str) -> Self {
+        let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).expect("a certificate");
+        let client = client_builder().tls_certs_only([certificate]).build().expect("a client");
+        Self { client, ..Self::at(base) }
+    }
+
     /// The cookie of this name that the site gave, if it did.
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.cookies().remove(name)
@@ -290,10 +297,14 @@ fn host(url: &Url) -> &str {
 
 /// A client that keeps nothing, follows nothing and gives up in time.
 pub fn client() -> Client {
+    client_builder().build().expect("a client")
+}
+
+fn client_builder() -> ClientBuilder {
     provide_cryptography();
     let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     // No connection is kept: a test that ends a server would find it dead.
-    builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(30)).build().expect("a client")
+    builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(30))
 }
 
 /// Names the one provider of cryptography, which the crates of the tests need before their first client.
