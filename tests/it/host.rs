@@ -47,9 +47,10 @@ fn another_host_is_elsewhere() {
             assert!(asks(&[("host", host)], public_url, between), "{host} is not {public_url}, {between:?}");
         }
     }
-    for host in ["127.0.0.1:3000", "localhost:3001", "localhost"] {
+    for host in ["127.0.0.1:3000", "localhost:3001"] {
         assert!(asks(&[("host", host)], "http://localhost:3000", Between::Proxy), "{host}");
     }
+    assert!(asks(&[("host", "localhost")], "http://localhost:3000", Between::Nobody), "here nobody left the port out");
 }
 
 #[test]
@@ -75,6 +76,12 @@ fn a_proxy_that_shows_its_own_name_for_us_sends_nobody_in_circles() {
         assert!(asks(&[("host", host)], "https://example.com", Between::Nobody), "{host}");
     }
     assert!(asks(&[("host", "127.0.0.1:3000")], "http://localhost:3000", Between::Proxy), "here nobody is between");
+    // What nginx calls $host has no port.
+    for (host, public_url) in [("localhost", "http://localhost:8080"), ("example.COM", "https://example.com:8443")] {
+        for between in [Between::Proxy, Between::TlsProxy] {
+            assert!(!asks(&[("host", host)], public_url, between), "{host} is {public_url}, {between:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::site::binary::{self, Binary};
+use crate::site::echo::Echo;
+use crate::site::front;
+use crate::site::program::free_port;
+use crate::site::tiers::Tier;
+use crate::site::visitors::{Anonymous, Visitor};
+use crate::wrong_turns;
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md")
@@ -181,4 +187,29 @@ fn the_test_command_of_the_readme_is_there() {
         let mode = fs::metadata(top.join(script)).expect(script).permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} cannot be run");
     }
+}
+
+#[tokio::test]
+async fn its_nginx_block_shares_a_host_with_a_program_of_ones_own() {
+    if Tier::Proxies.here().is_none() {
+        return;
+    }
+    let [block] = whole_blocks("nginx").try_into().expect("one block for nginx");
+    let (port, own) = (free_port(), Echo::start().await);
+    let provider = wrong_turns::provider().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let site = Binary::below("/auth", port, &wrong_turns::google(&provider));
+    let block = block.replace("http://localhost:3000", &format!("http://127.0.0.1:{}", site.port));
+    let rest = format!("location / {{ proxy_pass {}; }}", own.url);
+    let nginx = front::nginx(folder.path(), &format!("server {{ listen 127.0.0.1:{port};\n{block}\n{rest}\n}}"));
+    front::wait_for(port, &nginx);
+
+    let browser = Anonymous::at(&site.public_url);
+    let last = browser.follow("login").await;
+    assert_eq!(last.url.as_str(), format!("http://localhost:{port}/"), "a sign-in ends at one's own page: {last:#?}");
+    assert!(last.body.starts_with("GET / HTTP/1."), "{last:#?}");
+    let (name, handle) = browser.cookies().into_iter().next().expect("a session");
+    assert!(last.body.contains(&format!("{name}={handle}")), "one's own program is shown the cookie to ask with");
+    let me = browser.get("api/me").await;
+    assert_eq!((me.status, me.url.path()), (200, "/auth/api/me"), "{me:#?}");
 }

@@ -43,8 +43,17 @@ pub fn is_elsewhere(
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(host) = authority.map(Authority::as_str).or(host) else { return false };
-    let is_rewritten = between == Between::TlsProxy && is_local_name(host);
+    let is_rewritten = match between {
+        Between::Nobody => false,
+        Between::Proxy => has_lost_its_port(host, public_url),
+        Between::TlsProxy => has_lost_its_port(host, public_url) || is_local_name(host),
+    };
     !is_rewritten && !is_ours(host, public_url)
+}
+
+/// Whether `host` is the one of `public_url` but for its port: nginx's `$host` leaves that out.
+fn has_lost_its_port(host: &str, public_url: &PublicUrl) -> bool {
+    public_url.as_url().host_str().is_some_and(|ours| ours.eq_ignore_ascii_case(host))
 }
 
 /// Whether `host` is the one of `public_url`, however it is written: capitals, the scheme's own port spelled out.

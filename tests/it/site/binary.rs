@@ -25,6 +25,8 @@ client_secret = "secret"
 pub struct Binary {
     /// What browsers type, without a slash at the end.
     pub public_url: String,
+    /// Where it listens.
+    pub port: u16,
     /// The process.
     pub program: Program,
     /// Where it runs: its configuration and its database lie here.
@@ -39,27 +41,32 @@ impl Binary {
 
     /// As [`Binary::serve`], on a port that others were told beforehand.
     pub fn serve_on(port: u16, rest: &str) -> Self {
-        Self::serve_as("http", port, rest, |_| ())
+        Self::start(format!("http://localhost:{port}"), port, rest, |_| ())
     }
 
     /// As [`Binary::serve_on`], on https with a certificate that `rest` names and that `prepare` may lay into the folder.
     pub fn serve_https(port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
-        Self::serve_as("https", port, rest, prepare)
+        Self::start(format!("https://localhost:{port}"), port, rest, prepare)
     }
 
-    fn serve_as(scheme: &str, port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
-        let public_url = format!("{scheme}://localhost:{port}");
+    /// A site behind a proxy on the port `proxy`, which passes what lies below `path` on.
+    pub fn below(path: &str, proxy: u16, rest: &str) -> Self {
+        Self::start(format!("http://localhost:{proxy}{path}"), free_port(), rest, |_| ())
+    }
+
+    fn start(public_url: String, port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");
         configure(folder.path(), &config);
         prepare(folder.path());
         let program = Program::start(command(folder.path()).arg("--config").arg("config.toml"));
-        let mut binary = Self { public_url, program, folder };
-        binary.wait_until_listening(port);
+        let mut binary = Self { public_url, port, program, folder };
+        binary.wait_until_listening();
         binary
     }
 
-    fn wait_until_listening(&mut self, port: u16) {
+    fn wait_until_listening(&mut self) {
+        let port = self.port;
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             let ended = self.program.has_ended();
@@ -75,8 +82,7 @@ impl Binary {
     /// Starts it again where it was, after it has ended.
     pub fn start_again(&mut self) {
         self.program = Program::start(command(self.folder.path()).arg("--config").arg("config.toml"));
-        let port = self.public_url.rsplit(':').next().and_then(|port| port.parse().ok());
-        self.wait_until_listening(port.expect("the address ends with a port"));
+        self.wait_until_listening();
     }
 
     /// Runs a further command with the same configuration beside the one that serves.

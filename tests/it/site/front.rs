@@ -181,19 +181,7 @@ fn run(proxy: Proxy, folder: &Path, app: &str, upstream: &str) -> Program {
     match proxy {
         Proxy::Nginx => {
             let text = print(&["nginx", "--cert", &crt, "--key", &key]);
-            fs::write(folder.join("app.conf"), text).expect("a file");
-            let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .map(|kind| format!("{kind}_temp_path {};\n", at(kind)))
-                .concat();
-            let user = if is_root() { "user root;\n" } else { "" };
-            // One process: whoever ends the first of several by force leaves the others behind.
-            let main = format!(
-                "{user}daemon off;\nmaster_process off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}include {};\n}}\n",
-                at("nginx.pid"),
-                at("app.conf")
-            );
-            fs::write(folder.join("nginx.conf"), main).expect("a file");
-            Program::start(Command::new("nginx").args(["-c", &at("nginx.conf"), "-p", &at("")]))
+            nginx(folder, &text)
         }
         Proxy::Caddy => {
             let text = print(&["caddy", "--cert", &crt, "--key", &key]);
@@ -214,12 +202,29 @@ fn run(proxy: Proxy, folder: &Path, app: &str, upstream: &str) -> Program {
     }
 }
 
+/// Starts nginx in `folder` with this text in its `http` block.
+pub fn nginx(folder: &Path, http: &str) -> Program {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {};\n", at(kind)))
+        .concat();
+    let user = if is_root() { "user root;\n" } else { "" };
+    // One process: whoever ends the first of several by force leaves the others behind.
+    let main = format!(
+        "{user}daemon off;\nmaster_process off;\npid {};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n",
+        at("nginx.pid")
+    );
+    fs::write(folder.join("nginx.conf"), main).expect("a file");
+    Program::start(Command::new("nginx").args(["-c", &at("nginx.conf"), "-p", &at("")]))
+}
+
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id");
     id.stdout.trim_ascii() == b"0"
 }
 
-fn wait_for(port: u16, proxy: &Program) {
+/// Waits until the proxy listens.
+pub fn wait_for(port: u16, proxy: &Program) {
     let deadline = Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "the proxy does not listen:\n{}", proxy.said());
