@@ -129,6 +129,8 @@ pub fn tell(event: &Event) {
         EventKind::SessionRevoked => "a session was ended",
         EventKind::TokenCreated => "a token was created",
         EventKind::TokenRevoked => "a token was revoked",
+        EventKind::TerminalApproved => "a terminal was let in",
+        EventKind::TerminalDenied => "a terminal was turned away",
         EventKind::Block => "a user was blocked",
         EventKind::Unblock => "a user is not blocked any more",
         EventKind::Deletion => "an account was deleted",

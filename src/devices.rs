@@ -14,6 +14,7 @@
 //! which machine asks, from where.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::{Hashed, Plain};
 use crate::model::{Device, DeviceState, Scope, Token, UserId};
 use crate::random::{self, Random};
-use crate::store::{Result, SharedStore};
+use crate::store::{Redeemed, Result, SharedStore};
 use crate::tokens::{self, Tokens};
 
 /// How long both codes are good for.
@@ -36,11 +37,12 @@ const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 /// How long a short code is, without its hyphen.
 const LENGTH: usize = 8;
 
-/// How many programs may wait at a time, of all and of one address: asking is free, so it must not fill the store.
+/// How many programs may wait at a time, of all and of one network: asking is free, so it must not fill the store.
 const MOST: u32 = 1000;
-const MOST_OF_ADDRESS: u32 = 20;
+const MOST_OF_NETWORK: u32 = 20;
 
-/// How many wrong codes a user, and an address, may type within [`LIFE`].
+/// How many wrong codes a user, and a network, may type within [`LIFE`] at one instance: with 20^8 codes a handful of
+/// instances that count apart makes no difference.
 const MOST_WRONG: u32 = 10;
 
 /// How many of those who typed wrong codes are remembered at a time.
@@ -95,6 +97,8 @@ pub enum Polled {
     TooFast,
     /// The person said no.
     Denied,
+    /// Its person said yes, and has as many tokens as anybody may: after one is revoked, it may ask again.
+    Full,
     /// The code is too old.
     Expired,
     /// There is no such code, or its token was taken already.
@@ -117,6 +121,7 @@ impl Devices {
             user_code: hashed(&user_code),
             machine: presentable(machine),
             address: address.to_owned(),
+            network: network(address),
             scope,
             created_at: now,
             expires_at: now + LIFE,
@@ -125,29 +130,27 @@ impl Devices {
             state: DeviceState::Pending,
         };
         // Behind a proxy that does not say, all have one address.
-        let most_of_address = if address.is_empty() { MOST } else { MOST_OF_ADDRESS };
-        let is_kept = self.store.ask_device(&device, MOST, most_of_address).await?;
+        let most_of_network = if address.is_empty() { MOST } else { MOST_OF_NETWORK };
+        let is_kept = self.store.ask_device(&device, MOST, most_of_network).await?;
         Ok(is_kept.then(|| Asked { code, user_code: format!("{}-{}", &user_code[..4], &user_code[4..]) }))
     }
 
     /// What waits under the code that `user`, at `address`, typed.
     pub async fn typed(&self, text: &str, user: &UserId, address: &str) -> Result<Typed> {
         let now = self.clock.now();
-        if let Some(wait) = self.must_wait(user, address, now) {
+        // Counted as wrong before it is looked up: a thousand guesses at once are not a thousand first ones.
+        if let Err(wait) = self.count_wrong(user, address, now) {
             return Ok(Typed::TooMany(wait));
         }
         let found = match normal(text) {
-            Some(user_code) => self.store.device_by_user_code(&hashed(&user_code)).await?,
-            None => None,
+            Some(user_code) => self.store.device_by_user_code(&hashed(&user_code)).await,
+            None => Ok(None),
         };
-        let waiting = found.filter(|device| device.state == DeviceState::Pending && now < device.expires_at);
-        match waiting {
-            Some(device) => Ok(Typed::Waiting(device)),
-            None => {
-                self.note_wrong(user, address, now);
-                Ok(Typed::Unknown)
-            }
+        if !matches!(found, Ok(None)) {
+            self.uncount(user, address);
         }
+        let waiting = found?.filter(|device| device.state == DeviceState::Pending && now < device.expires_at);
+        Ok(waiting.map_or(Typed::Unknown, Typed::Waiting))
     }
 
     /// `user` lets the program in that waits under the code, or turns it away. Whether one still waited.
@@ -174,8 +177,14 @@ impl Devices {
                 let name = format!("Terminal on {}", device.machine);
                 let life = Duration::from_secs(u64::from(tokens::USUAL_DAYS) * 24 * 60 * 60);
                 let (value, token) = self.tokens.minted(user_id, name, device.scope, life);
-                let is_first = self.store.redeem_device(&code, &token).await?;
-                Ok(if is_first { Polled::Token(value, token) } else { Polled::Unknown })
+                Ok(match self.store.redeem_device(&code, &token, tokens::MOST_PER_USER).await? {
+                    Redeemed::Done => Polled::Token(value, token),
+                    Redeemed::Late => Polled::Unknown,
+                    Redeemed::Full => {
+                        self.store.note_poll(&code, now, device.pause).await?;
+                        Polled::Full
+                    }
+                })
             }
             DeviceState::Pending => {
                 self.store.note_poll(&code, now, device.pause).await?;
@@ -198,21 +207,30 @@ impl Devices {
         }
     }
 
-    /// How long the user or the address must wait for having been wrong too often.
-    fn must_wait(&self, user: &UserId, address: &str, now: Timestamp) -> Option<Duration> {
-        let wrong = self.wrong();
-        let left = |wrong: &Wrong| LIFE.saturating_sub(now.since(wrong.since));
-        let of = |name: String| wrong.get(&name).filter(|wrong| wrong.count >= MOST_WRONG).map(left);
-        names(user, address).into_iter().filter_map(of).filter(|left| !left.is_zero()).max()
-    }
-
-    fn note_wrong(&self, user: &UserId, address: &str, now: Timestamp) {
+    /// Counts a code of the user's and the network's as wrong. An error: how long they must wait, with nothing counted.
+    fn count_wrong(&self, user: &UserId, address: &str, now: Timestamp) -> std::result::Result<(), Duration> {
         let mut wrong = self.wrong();
         wrong.retain(|_, wrong| now.since(wrong.since) < LIFE);
-        for name in names(user, address) {
+        let names = names(user, address);
+        let full = names.iter().filter_map(|name| wrong.get(name).filter(|wrong| wrong.count >= MOST_WRONG));
+        if let Some(wait) = full.map(|wrong| LIFE.saturating_sub(now.since(wrong.since))).max() {
+            return Err(wait);
+        }
+        for name in names {
             // Whoever can make so many users has other ways.
             if wrong.len() < MOST_REMEMBERED || wrong.contains_key(&name) {
                 wrong.entry(name).or_insert(Wrong { count: 0, since: now }).count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// It was not wrong after all.
+    fn uncount(&self, user: &UserId, address: &str) {
+        let mut wrong = self.wrong();
+        for name in names(user, address) {
+            if let Some(wrong) = wrong.get_mut(&name) {
+                wrong.count = wrong.count.saturating_sub(1);
             }
         }
     }
@@ -224,8 +242,21 @@ impl Devices {
 
 /// What wrong codes are counted by.
 fn names(user: &UserId, address: &str) -> Vec<String> {
-    let address = Some(address).filter(|address| !address.is_empty()).map(|address| format!("address {address}"));
-    [format!("user {user}")].into_iter().chain(address).collect()
+    let network = Some(network(address)).filter(|network| !network.is_empty()).map(|it| format!("network {it}"));
+    [format!("user {user}")].into_iter().chain(network).collect()
+}
+
+/// What one client is counted by: its address, or for IPv6 the /64 that it lies in, since whoever has one address there
+/// has all of them. What is no address counts as itself.
+pub fn network(address: &str) -> String {
+    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => address.to_owned(),
+    }
 }
 
 fn short_code(random: &dyn Random) -> String {

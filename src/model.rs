@@ -162,6 +162,10 @@ pub enum EventKind {
     TokenCreated,
     /// A token was revoked.
     TokenRevoked,
+    /// Somebody let a terminal in as themselves.
+    TerminalApproved,
+    /// Somebody turned a terminal away.
+    TerminalDenied,
     /// The operator keeps somebody out from now on.
     Block,
     /// The operator does so no longer.
@@ -174,13 +178,15 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind that has a word.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Login,
         Self::Refusal,
         Self::Logout,
         Self::SessionRevoked,
         Self::TokenCreated,
         Self::TokenRevoked,
+        Self::TerminalApproved,
+        Self::TerminalDenied,
         Self::Block,
         Self::Unblock,
         Self::Deletion,
@@ -195,6 +201,8 @@ impl EventKind {
             Self::SessionRevoked => "session_revoked",
             Self::TokenCreated => "token_created",
             Self::TokenRevoked => "token_revoked",
+            Self::TerminalApproved => "terminal_approved",
+            Self::TerminalDenied => "terminal_denied",
             Self::Block => "block",
             Self::Unblock => "unblock",
             Self::Deletion => "deletion",
@@ -283,6 +291,8 @@ pub struct Device {
     pub machine: String,
     /// Where it asked from.
     pub address: String,
+    /// The network that this lies in: see [`crate::devices::network`].
+    pub network: String,
     /// What the token shall be good for.
     pub scope: Scope,
     /// When it asked.

@@ -54,6 +54,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0005_devices.sql"),
     },
+    Step {
+        number: 6,
+        name: "the network that a terminal asks from",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0006_device_network.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -87,6 +93,12 @@ pub const MYSQL: &[Step] = &[
         name: "terminals that wait to be let in",
         needs: 1,
         sql: include_str!("migrations/mysql/0005_devices.sql"),
+    },
+    Step {
+        number: 6,
+        name: "the network that a terminal asks from",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0006_device_network.sql"),
     },
 ];
 

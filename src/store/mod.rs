@@ -209,8 +209,8 @@ pub trait Sessions: Send + Sync {
 #[async_trait]
 pub trait Tokens: Send + Sync {
     /// Keeps a new token. [`StoreError::Refused`] where its user is blocked or gone, in the same breath: a token made
-    /// while somebody is put out must not wait for the day they are let in again.
-    async fn create_token(&self, token: &Token) -> Result<()>;
+    /// while somebody is put out must not wait for the day they are let in again. `false`: they have `most` already.
+    async fn create_token(&self, token: &Token, most: u32) -> Result<bool>;
     /// Whose token this is. `None`: unknown, revoked, or its user's row is gone. Says nothing of age or blocks.
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>>;
     /// Notes that the token was used at `now`, if it was last used before `used_before` or never.
@@ -223,16 +223,30 @@ pub trait Tokens: Send + Sync {
     async fn tokens_named(&self, short: &str) -> Result<Vec<Token>>;
     /// Revokes every token whose [`Hashed::short`] is `short`, of one user or of all. How many there were.
     async fn revoke_tokens_named(&self, short: &str, user: Option<&UserId>) -> Result<u64>;
+    /// Revokes every token of the user, in one statement. How many there were.
+    async fn revoke_tokens_of(&self, user: &UserId) -> Result<u64>;
     /// Forgets at most `limit` tokens that expired before `now`. How many.
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// What became of a device's wish for its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The token is kept.
+    Done,
+    /// Nobody let it in, or the token was taken already.
+    Late,
+    /// Its user has as many tokens as they may; it still waits.
+    Full,
 }
 
 /// Programs that wait for their person to let them in (RFC 8628).
 #[async_trait]
 pub trait Devices: Send + Sync {
-    /// Keeps a program that waits, unless `most` wait already, or `most_of_address` of those from its address. Whether
-    /// it is kept.
-    async fn ask_device(&self, device: &Device, most: u32, most_of_address: u32) -> Result<bool>;
+    /// Keeps a program that waits, unless `most` wait already, or `most_of_network` of those from its network. Whether
+    /// it is kept. Programs that come at the same moment may each find the last place: the bound is there against
+    /// thousands.
+    async fn ask_device(&self, device: &Device, most: u32, most_of_network: u32) -> Result<bool>;
     /// The program under this code of a person's, decided or not, however old.
     async fn device_by_user_code(&self, user_code: &Hashed) -> Result<Option<Device>>;
     /// Notes what `user` decided, if nobody has and the code is good at `now`. Compare-and-set; whether it was noted.
@@ -242,9 +256,8 @@ pub trait Devices: Send + Sync {
     /// Notes that the program asked at `now` and must leave `pause` seconds before it asks again.
     async fn note_poll(&self, code: &Hashed, now: Timestamp, pause: u32) -> Result<()>;
     /// Takes the program away and keeps `token`, both or neither; only one that the token's user let in, who must be
-    /// known and not blocked. Of two that
-    /// come at once one is answered yes.
-    async fn redeem_device(&self, code: &Hashed, token: &Token) -> Result<bool>;
+    /// known, not blocked, and have fewer than `most` tokens. Of two that come at once one is served.
+    async fn redeem_device(&self, code: &Hashed, token: &Token, most: u32) -> Result<Redeemed>;
     /// Forgets at most `limit` programs whose codes ended before this moment. How many.
     async fn sweep_devices(&self, before: Timestamp, limit: u32) -> Result<u64>;
 }

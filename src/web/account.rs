@@ -236,7 +236,7 @@ fn token_row(token: &Token, now: Timestamp) -> TokenRow {
         name: token.name.clone(),
         scope: match token.scope {
             Scope::Me => "Shows who you are and opens apps as you",
-            Scope::Account => "Also lists your sessions and tokens",
+            Scope::Account => "Opens apps as you, and lists your sessions and tokens",
         },
         last_four: token.last_four.clone(),
         created: Moment::new(token.created_at, now),
@@ -255,6 +255,8 @@ fn activity_row(Recorded { event, .. }: &Recorded, now: Timestamp) -> ActivityRo
             EventKind::SessionRevoked => "A session was ended",
             EventKind::TokenCreated => "A token was made",
             EventKind::TokenRevoked => "A token was revoked",
+            EventKind::TerminalApproved => "You let a terminal in",
+            EventKind::TerminalDenied => "You turned a terminal away",
             EventKind::Block => "You were blocked",
             EventKind::Unblock => "You were let in again",
             EventKind::Deletion => "An account with your number was deleted",

@@ -10,7 +10,7 @@ use poem::web::Data;
 use poem::{Request, Response, handler};
 
 use crate::devices::Typed;
-use crate::model::{Device, Scope, Session, User};
+use crate::model::{Device, EventKind, Scope, Session, User};
 use crate::pages::ContinuePage;
 use crate::pages::account::{DevicePage, WaitingDevice};
 use crate::pages::moment::Moment;
@@ -65,11 +65,16 @@ pub async fn decide(
         Some("deny") => false,
         Some(_) => return Err(Fault::Ambiguous.into()),
     };
+    if approved && app.tokens.is_full(&user.id).await? {
+        let sentence = "You have as many tokens as anybody may. Revoke one at your account, then type the code again.";
+        return refuse(&app, &user, &session, StatusCode::CONFLICT, sentence);
+    }
     if !app.devices.decide(&device, &user.id, approved).await? {
         let sentence = "This was decided already, or the code has become too old meanwhile.";
         return refuse(&app, &user, &session, StatusCode::BAD_REQUEST, sentence);
     }
-    tracing::info!(user.id = %user.id, approved, address = visit.address, "somebody decided about a terminal");
+    let kind = if approved { EventKind::TerminalApproved } else { EventKind::TerminalDenied };
+    app.record(kind, &user.id, &visit.origin(), &format!("{} at {}", device.machine, device.address)).await;
     let (heading, what) = if approved {
         (
             "You can go back to your terminal",
@@ -110,7 +115,7 @@ fn show(
         asked: Moment::new(device.created_at, now),
         scope: match device.scope {
             Scope::Me => "who you are",
-            Scope::Account => "who you are, and where else you are signed in",
+            Scope::Account => "who you are, where you are signed in, and which tokens you have",
         },
     });
     Ok(page(app.pages.device(&DevicePage {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use doorward::devices::network;
+use doorward::model::{EventKind, UserId};
 use serde_json::{Value, json};
 
 use crate::site::instance::Site;
@@ -275,4 +277,67 @@ async fn the_answers_to_what_nobody_should_send_are_those_of_the_rfc() {
     let body = ("application/json", "{}".to_owned());
     let answer = browser.ask_with(reqwest::Method::POST, "/api/device", &[], body).await;
     assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{answer:#?}");
+}
+
+#[tokio::test]
+async fn whoever_has_as_many_tokens_as_they_may_is_told_so_at_both_ends() {
+    let site = Site::start().await;
+    let (early, late) = (Terminal::on(&site, "laptop").await, Terminal::on(&site, "desk").await);
+    for _ in 0..99 {
+        site.token_of("ada").await;
+    }
+    // Each of these signed in as well, and only so many sessions are kept.
+    let ada = site.sign_in("ada").await;
+    let approve = async |terminal: &Terminal| {
+        ada.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await
+    };
+    assert_eq!(approve(&early).await.status, 200);
+    site.token_of("ada").await;
+    let told = early.poll().await;
+    assert_eq!((told.status, &told.json()["error"]), (400, &json!("access_denied")), "{told:#?}");
+    assert!(told.body.contains("as many tokens"), "{told:#?}");
+    let page = approve(&late).await;
+    assert!(page.status == 409 && page.body.contains("as many tokens as anybody may"), "{page:#?}");
+    assert_eq!(late.refusal().await, json!("authorization_pending"), "nothing was decided");
+}
+
+#[tokio::test]
+async fn many_guesses_at_once_are_counted_one_by_one() {
+    let site = Site::start().await;
+    let mallory = site.sign_in("mallory").await;
+    let guesses = (0..30).map(|_| mallory.submit("/device", &[("code", "BCDF-BCDF")]));
+    let answers = futures_util::future::join_all(guesses).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 400).count(), 10, "the others are not looked at");
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 20);
+}
+
+#[test]
+fn an_address_of_ipv6_is_counted_with_its_neighbours() {
+    for (address, counted) in [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::1", "0:0:0:0::/64"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+    ] {
+        assert_eq!(network(address), counted, "{address:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_stands_on_record_with_the_machine() {
+    let site = Site::start().await;
+    let ada = site.sign_in("ada").await;
+    for (machine, decision) in [("desk", "deny"), ("laptop", "approve")] {
+        let terminal = Terminal::on(&site, machine).await;
+        ada.submit("/device", &[("code", &terminal.user_code), ("decide", decision)]).await;
+    }
+    let events = site.audit().of(&UserId::new("ada"), 10).await.expect("a list");
+    let seen: Vec<_> = events.iter().map(|recorded| (recorded.event.kind, recorded.event.detail.as_str())).collect();
+    assert!(matches!(seen[0], (EventKind::TerminalApproved, detail) if detail.starts_with("laptop at ")), "{seen:?}");
+    assert!(matches!(seen[1], (EventKind::TerminalDenied, detail) if detail.starts_with("desk at ")), "{seen:?}");
+    let page = ada.visit("/account").await.body;
+    assert!(page.contains("You let a terminal in") && page.contains("You turned a terminal away"), "{page}");
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use doorward::config::access::SignUp;
 use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
-use doorward::model::{EventKind, Scope, Token, UserId};
-use doorward::store::{Deleted, Ended, EventFilter, Refusal, SharedStore, StoreError};
+use doorward::model::{Device, DeviceState, EventKind, Scope, Token, UserId};
+use doorward::store::{Deleted, Ended, EventFilter, Redeemed, Refusal, SharedStore, StoreError};
 
 use crate::site::databases::{Database, Kind};
 use crate::store::{ADA, ISSUER, NOW, event, first_sign_in, hashed, holder, on_every_database, opened, ready, refused};
@@ -25,6 +25,10 @@ on_every_database!(suite:
     a_foreign_key_that_forbids_it_leaves_everything_as_it_was,
     a_block_outlives_deletion_until_it_is_lifted,
     a_deleted_user_who_comes_back_is_a_new_one,
+    what_was_written_under_a_deletion_does_not_come_back_with_the_person,
+    nobody_has_more_tokens_than_they_may_however_they_are_made,
+    all_tokens_of_a_user_are_revoked_however_many,
+    a_trigger_that_forbids_it_leaves_everything_as_it_was,
     nobody_can_be_neither_blocked_nor_deleted,
     a_site_that_takes_in_nobody_new_lets_in_whoever_has_a_row,
 );
@@ -43,6 +47,22 @@ fn token(subject: &str, number: u32) -> Token {
         created_at: NOW,
         expires_at: NOW + Duration::from_secs(3600),
         last_used_at: None,
+    }
+}
+
+fn waiting(number: u32) -> Device {
+    Device {
+        code: hashed(1000 + number),
+        user_code: hashed(2000 + number),
+        machine: "laptop".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        network: "192.0.2.1".to_owned(),
+        scope: Scope::Me,
+        created_at: NOW,
+        expires_at: NOW + Duration::from_secs(600),
+        polled_at: None,
+        pause: 5,
+        state: DeviceState::Pending,
     }
 }
 
@@ -73,7 +93,7 @@ mod suite {
         opened(&store, &first_sign_in(ADA, 1)).await;
         opened(&store, &first_sign_in(ADA, 2)).await;
         opened(&store, &first_sign_in("another", 3)).await;
-        store.create_token(&token(ADA, 4)).await.expect("kept");
+        store.create_token(&token(ADA, 4), u32::MAX).await.expect("kept");
         assert_eq!(block(&store, ADA).await, Some(Ended { sessions: 2, tokens: 1 }));
         assert!(holder(&store, 1).await.is_none() && holder(&store, 2).await.is_none());
         assert!(store.token_by_hash(&hashed(4)).await.expect("an answer").is_none());
@@ -143,7 +163,7 @@ mod suite {
         block(&store, ADA).await;
         assert_eq!(delete(&store, "another", OnDelete::Keep).await, Deleted::Done);
         for (user, number) in [(ADA, 3), ("another", 4), ("nobody", 5)] {
-            let refused = store.create_token(&token(user, number)).await;
+            let refused = store.create_token(&token(user, number), u32::MAX).await;
             assert!(matches!(refused, Err(StoreError::Refused(_))), "{user}: {refused:?}");
         }
         assert_eq!(database.value("select count(*) from doorward_tokens").await, "0");
@@ -153,7 +173,7 @@ mod suite {
         let store = ready(&database).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         opened(&store, &first_sign_in("another", 2)).await;
-        store.create_token(&token(ADA, 3)).await.expect("kept");
+        store.create_token(&token(ADA, 3), u32::MAX).await.expect("kept");
         assert_eq!(delete(&store, ADA, OnDelete::Anonymise).await, Deleted::Done);
         assert!(store.user(&id(ADA)).await.expect("an answer").is_none());
         assert!(holder(&store, 1).await.is_none());
@@ -210,7 +230,7 @@ mod suite {
         let id_type = if database.kind == Kind::Sqlite { "text" } else { "varchar(255) collate utf8mb4_bin" };
         let store = ready(&database).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
-        store.create_token(&token(ADA, 2)).await.expect("kept");
+        store.create_token(&token(ADA, 2), u32::MAX).await.expect("kept");
         block(&store, ADA).await;
         let unblock = event(EventKind::Unblock, ADA);
         store.unblock_user(&id(ADA), None, &unblock).await.expect("an answer");
@@ -260,6 +280,68 @@ mod suite {
         }
         opened(&store, &first_sign_in(ADA, 4)).await;
         assert_eq!(row(&database, ADA).await[0][0].as_deref(), Some("ada@example.com"));
+    }
+
+    pub async fn what_was_written_under_a_deletion_does_not_come_back_with_the_person(database: Database) {
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        let device = waiting(5);
+        assert!(store.ask_device(&device, 10, 10).await.expect("an answer"));
+        assert_eq!(delete(&store, ADA, OnDelete::Keep).await, Deleted::Done);
+        // A page that was open meanwhile sends its answer now.
+        assert!(store.decide_device(&device.user_code, &id(ADA), true, NOW).await.expect("an answer"));
+        opened(&store, &first_sign_in(ADA, 3)).await;
+        assert!(holder(&store, 3).await.is_some(), "the fresh session ended too");
+        let redeemed = store.redeem_device(&device.code, &token(ADA, 2), 10).await.expect("an answer");
+        assert_eq!(redeemed, Redeemed::Late);
+    }
+
+    pub async fn nobody_has_more_tokens_than_they_may_however_they_are_made(database: Database) {
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        opened(&store, &first_sign_in("another", 2)).await;
+        assert!(store.create_token(&token("another", 90), 2).await.expect("an answer"), "others' do not count");
+        let made = futures_util::future::join_all((10..16).map(|number| {
+            let store = &store;
+            async move { store.create_token(&token(ADA, number), 2).await.expect("an answer") }
+        }));
+        assert_eq!(made.await.into_iter().filter(|made| *made).count(), 2, "at one moment");
+        let device = waiting(5);
+        assert!(store.ask_device(&device, 10, 10).await.expect("an answer"));
+        assert!(store.decide_device(&device.user_code, &id(ADA), true, NOW).await.expect("an answer"));
+        let redeem = async || store.redeem_device(&device.code, &token(ADA, 20), 2).await.expect("an answer");
+        assert_eq!(redeem().await, Redeemed::Full);
+        assert_eq!(store.revoke_tokens_of(&id(ADA)).await.expect("an answer"), 2);
+        assert_eq!(redeem().await, Redeemed::Done, "it still waits for its place");
+        assert_eq!(redeem().await, Redeemed::Late);
+    }
+
+    pub async fn all_tokens_of_a_user_are_revoked_however_many(database: Database) {
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        opened(&store, &first_sign_in("another", 2)).await;
+        for number in 10..420 {
+            store.create_token(&token(ADA, number), u32::MAX).await.expect("kept");
+        }
+        store.create_token(&token("another", 3), u32::MAX).await.expect("kept");
+        assert_eq!(store.revoke_tokens_of(&id(ADA)).await.expect("an answer"), 410);
+        assert_eq!(database.value("select count(*) from doorward_tokens").await, "1");
+        assert!(store.token_by_hash(&hashed(3)).await.expect("an answer").is_some());
+    }
+
+    pub async fn a_trigger_that_forbids_it_leaves_everything_as_it_was(database: Database) {
+        let store = ready(&database).await;
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        let forbid = if database.kind == Kind::Sqlite {
+            "create trigger keep before delete on users begin select raise(abort, 'kept'); end"
+        } else {
+            "create trigger keep_them before delete on users for each row signal sqlstate '45000' \
+             set message_text = 'kept'"
+        };
+        database.run(&[forbid]).await;
+        let answer = delete(&store, ADA, OnDelete::Delete).await;
+        assert!(matches!(answer, Deleted::Held(_)), "{answer:?}");
+        assert!(holder(&store, 1).await.is_some(), "half of it was done");
     }
 
     pub async fn nobody_can_be_neither_blocked_nor_deleted(database: Database) {

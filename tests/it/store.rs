@@ -236,7 +236,7 @@ mod suite {
         let store = ready(&database).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         let token = token(ADA, 7);
-        store.create_token(&token).await.expect("kept");
+        store.create_token(&token, u32::MAX).await.expect("kept");
         database.run(&["delete from users"]).await;
         assert!(holder(&store, 1).await.is_none());
         assert!(store.token_by_hash(&token.hash).await.expect("an answer").is_none());
@@ -395,7 +395,7 @@ mod suite {
                 expires_at: now + Duration::from_secs(3600),
                 last_used_at: None,
             };
-            store.create_token(&token).await.expect("kept");
+            store.create_token(&token, u32::MAX).await.expect("kept");
         }
         for user in [None, Some(&ada)] {
             let (mut sessions, mut after) = (Vec::new(), None);
@@ -470,7 +470,7 @@ mod suite {
         let store = ready(&database).await;
         opened(&store, &first_sign_in(ADA, 1)).await;
         for number in 1..=3 {
-            store.create_token(&token(ADA, number)).await.expect("kept");
+            store.create_token(&token(ADA, number), u32::MAX).await.expect("kept");
         }
         let (found, user) = store.token_by_hash(&hashed(1)).await.expect("an answer").expect("a token");
         assert_eq!((found, user.id.as_str()), (token(ADA, 1), ADA));
@@ -531,7 +531,7 @@ mod suite {
             store.sessions_by_handle(&[hashed(1)]).await.err(),
             store.sign_in(&first_sign_in(ADA, 1)).await.err(),
             store.sealing_keys(&[1; 32], NOW).await.err(),
-            store.create_token(&token(ADA, 1)).await.err(),
+            store.create_token(&token(ADA, 1), u32::MAX).await.err(),
         ];
         for answer in answers {
             assert!(matches!(answer, Some(StoreError::Unavailable(_))), "{answer:?}");

@@ -8,15 +8,15 @@ use crate::credential::Hashed;
 use crate::model::{Device, DeviceState, Token, UserId};
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::{bytes, value};
-use crate::store::mysql::tokens::{INSERT_TOKEN, is_let_in, token_params};
+use crate::store::mysql::tokens::{INSERT_TOKEN, has_room, is_let_in, token_params};
 use crate::store::mysql::transaction::{Change, transact};
 use crate::store::mysql::{Mysql, READ, WRITE, param};
 use crate::store::short::scope;
-use crate::store::{Devices, Result};
+use crate::store::{Devices, Redeemed, Result};
 
 /// What a [`Device`] is read from, in the order that [`device`] expects.
 const DEVICE: &str =
-    "code, user_code, machine, address, scope, created_at, expires_at, polled_at, pause, state, user_id";
+    "code, user_code, machine, address, scope, created_at, expires_at, polled_at, pause, state, user_id, network";
 
 fn device(row: &Row) -> Result<Device> {
     let user_id = value::<Option<String>>(row, 10)?.map(UserId::new);
@@ -25,6 +25,7 @@ fn device(row: &Row) -> Result<Device> {
         user_code: Hashed::from_bytes(bytes(row, 1)?),
         machine: value(row, 2)?,
         address: value(row, 3)?,
+        network: value(row, 11)?,
         scope: scope(&value::<String>(row, 4)?),
         created_at: Timestamp::from_unix(value(row, 5)?),
         expires_at: Timestamp::from_unix(value(row, 6)?),
@@ -36,22 +37,22 @@ fn device(row: &Row) -> Result<Device> {
 
 #[async_trait]
 impl Devices for Mysql {
-    async fn ask_device(&self, device: &Device, most: u32, most_of_address: u32) -> Result<bool> {
+    async fn ask_device(&self, device: &Device, most: u32, most_of_network: u32) -> Result<bool> {
         self.ready()?;
         let now = device.created_at.unix();
-        let pending = "select count(*), cast(coalesce(sum(address = ?), 0) as signed) from doorward_devices \
+        let pending = "select count(*), cast(coalesce(sum(network = ?), 0) as signed) from doorward_devices \
                        where expires_at > ?";
-        let rows = self.pool.rows(READ, pending, vec![param(device.address.as_str()), param(now)]).await?;
-        let (all, of_address): (i64, i64) = match rows.first() {
+        let rows = self.pool.rows(READ, pending, vec![param(device.network.as_str()), param(now)]).await?;
+        let (all, of_network): (i64, i64) = match rows.first() {
             Some(row) => (value(row, 0)?, value(row, 1)?),
             None => (0, 0),
         };
-        if all >= i64::from(most) || of_address >= i64::from(most_of_address) {
+        if all >= i64::from(most) || of_network >= i64::from(most_of_network) {
             return Ok(false);
         }
         // A code that stands there already is this very one, kept before the connection died.
         let sql = "insert into doorward_devices (code, user_code, machine, address, scope, created_at, expires_at, \
-                   pause, state) values (?, ?, ?, ?, ?, ?, ?, ?, 'pending') on duplicate key update code = code";
+                   pause, state, network) values (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?) on duplicate key update code = code";
         let params = vec![
             param(device.code.as_bytes()),
             param(device.user_code.as_bytes()),
@@ -61,6 +62,7 @@ impl Devices for Mysql {
             param(now),
             param(device.expires_at.unix()),
             param(device.pause),
+            param(device.network.as_str()),
         ];
         self.pool.change(WRITE, sql, params).await?;
         // Two that drew the same short code: the second has no row of its own, and asks again.
@@ -91,9 +93,10 @@ impl Devices for Mysql {
         self.pool.change(WRITE, sql, vec![param(now.unix()), param(pause), param(code.as_bytes())]).await.map(drop)
     }
 
-    async fn redeem_device(&self, code: &Hashed, token: &Token) -> Result<bool> {
+    async fn redeem_device(&self, code: &Hashed, token: &Token, most: u32) -> Result<Redeemed> {
         self.ready()?;
-        transact(&self.pool, &(code, token), |conn, (code, token)| Box::pin(redeem(conn, code, token))).await
+        let given = (code, token, most);
+        transact(&self.pool, &given, |conn, (code, token, most)| Box::pin(redeem(conn, code, token, *most))).await
     }
 
     async fn sweep_devices(&self, before: Timestamp, limit: u32) -> Result<u64> {
@@ -113,15 +116,18 @@ impl Mysql {
 }
 
 /// Of two that redeem at once the delete lets one through.
-async fn redeem(conn: &mut Conn, code: &Hashed, token: &Token) -> mysql_async::Result<Change<bool>> {
+async fn redeem(conn: &mut Conn, code: &Hashed, token: &Token, most: u32) -> mysql_async::Result<Change<Redeemed>> {
     if !is_let_in(conn, &token.user_id).await? {
-        return Ok(Change::Undo(false));
+        return Ok(Change::Undo(Redeemed::Late));
     }
     let sql = "delete from doorward_devices where code = ? and state = 'approved' and user_id = ?";
     let (_, found) = exec(conn, sql, vec![param(code.as_bytes()), param(token.user_id.as_str())]).await?;
     if found == 0 {
-        return Ok(Change::Undo(false));
+        return Ok(Change::Undo(Redeemed::Late));
+    }
+    if !has_room(conn, &token.user_id, most).await? {
+        return Ok(Change::Undo(Redeemed::Full));
     }
     exec(conn, INSERT_TOKEN, token_params(token)).await?;
-    Ok(Change::Keep(true))
+    Ok(Change::Keep(Redeemed::Done))
 }

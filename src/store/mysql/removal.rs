@@ -74,7 +74,7 @@ async fn unblock(conn: &mut Conn, id: &str, issuer: Option<&str>, event: &Event)
 }
 
 /// Ends all sessions and tokens of a user.
-async fn end_all(conn: &mut Conn, id: &str) -> mysql_async::Result<Ended> {
+pub async fn end_all(conn: &mut Conn, id: &str) -> mysql_async::Result<Ended> {
     let (_, sessions) = exec(conn, "delete from doorward_sessions where user_id = ?", vec![param(id)]).await?;
     let (_, tokens) = exec(conn, "delete from doorward_tokens where user_id = ?", vec![param(id)]).await?;
     // A terminal that they let in and that has not fetched its token.
@@ -133,6 +133,8 @@ async fn treat_row(
     match done {
         Ok(_) => Ok(None),
         Err(Error::Server(error)) if matches!(error.code, 1217 | 1451) => Ok(Some(referrer(&error.message))),
+        // What a trigger of the site's says with SIGNAL.
+        Err(Error::Server(error)) if error.code == 1644 => Ok(Some(format!("a trigger of {}", adopted.table))),
         Err(error) => match duplicate_key(&error) {
             Some(key) => Ok(Some(format!("the unique key {key} of {}", adopted.table))),
             None => Err(error),

@@ -18,6 +18,7 @@ use crate::store::mysql::adopt::{as_held, as_id, id_bytes};
 use crate::store::mysql::audit::insert_event;
 use crate::store::mysql::errors::{Remedy, duplicate_key, late, remedy, store_error};
 use crate::store::mysql::pool::{Pool, exec};
+use crate::store::mysql::removal::end_all;
 use crate::store::mysql::{Ready, param, quoted};
 use crate::store::{Refusal, Result, SignIn, SignedIn, StoreError, tombstone};
 
@@ -161,6 +162,10 @@ async fn remember(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> mysql_asy
         User { id: UserId::new(id), identity: identity.clone(), created_at, last_login_at: now, blocked_at: None };
     // Our own row first: those who sign in for the first time twice meet here, not in the site's table.
     write_identity(conn, &user, is_new).await?;
+    if is_new {
+        // Nothing that was written while they were being deleted comes back with them.
+        end_all(conn, user.id.as_str()).await?;
+    }
     // Rows that were there before us belong to the issuer on record; another one's equal subject is somebody else.
     let may_take_over = !is_new || ready.issuer.as_ref() == Some(&user.identity.issuer);
     if let Some(refusal) = write_row(conn, &ready.adopted, &user, may_take_over, sign_in.sign_up).await? {
@@ -228,7 +233,8 @@ async fn write_row(
     }
     given.push(param(subject));
     if !is_theirs {
-        end_what_was_left(conn, subject).await?;
+        // Whose row the site deleted was signed out by that: a row written again must not let the old ones in again.
+        end_all(conn, subject).await?;
     }
     let statement = if is_theirs {
         let sets: Vec<String> = names.iter().map(|name| format!("{name} = ?")).collect();
@@ -247,14 +253,6 @@ async fn write_row(
             None => Err(error),
         },
     }
-}
-
-/// Ends the sessions and tokens of somebody whose row the site deleted: they were signed out by that, and a row that is
-/// written again must not let the old ones in again.
-async fn end_what_was_left(conn: &mut Conn, user_id: &str) -> mysql_async::Result<()> {
-    exec(conn, "delete from doorward_sessions where user_id = ?", vec![param(user_id)]).await?;
-    exec(conn, "delete from doorward_tokens where user_id = ?", vec![param(user_id)]).await?;
-    Ok(())
 }
 
 /// The columns beside the id, quoted, and what goes into them.

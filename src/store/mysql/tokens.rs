@@ -1,6 +1,7 @@
 //! Credentials of programs.
 
 use async_trait::async_trait;
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 
 use crate::clock::Timestamp;
@@ -41,20 +42,31 @@ pub async fn is_let_in(conn: &mut Conn, user: &UserId) -> mysql_async::Result<bo
     Ok(!known.is_empty())
 }
 
-async fn keep(conn: &mut Conn, token: &Token) -> mysql_async::Result<Change<bool>> {
+/// Whether `user` has fewer than `most` tokens. Holds for the rest of a transaction in which [`is_let_in`] was asked.
+pub async fn has_room(conn: &mut Conn, user: &UserId, most: u32) -> mysql_async::Result<bool> {
+    let sql = "select count(*) < ? from doorward_tokens where user_id = ?";
+    Ok(conn.exec_first(sql, vec![param(most), param(user.as_str())]).await?.unwrap_or(false))
+}
+
+/// Keeps `token`. `None`: its user is out; `false`: they have `most` already.
+async fn keep(conn: &mut Conn, token: &Token, most: u32) -> mysql_async::Result<Change<Option<bool>>> {
     if !is_let_in(conn, &token.user_id).await? {
-        return Ok(Change::Undo(false));
+        return Ok(Change::Undo(None));
+    }
+    if !has_room(conn, &token.user_id, most).await? {
+        return Ok(Change::Undo(Some(false)));
     }
     exec(conn, INSERT_TOKEN, token_params(token)).await?;
-    Ok(Change::Keep(true))
+    Ok(Change::Keep(Some(true)))
 }
 
 #[async_trait]
 impl Tokens for Mysql {
-    async fn create_token(&self, token: &Token) -> Result<()> {
+    async fn create_token(&self, token: &Token, most: u32) -> Result<bool> {
         self.ready()?;
-        let is_kept = transact(&self.pool, token, |conn, token| Box::pin(keep(conn, token))).await?;
-        if is_kept { Ok(()) } else { Err(ownerless()) }
+        let given = (token, most);
+        let kept = transact(&self.pool, &given, |conn, (token, most)| Box::pin(keep(conn, token, *most))).await?;
+        kept.ok_or_else(ownerless)
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
@@ -117,6 +129,12 @@ impl Tokens for Mysql {
         let whose = if user.is_some() { " and user_id = ?" } else { "" };
         let sql = format!("delete from doorward_tokens where hash between ? and ?{whose}");
         self.pool.change(WRITE, &sql, params).await
+    }
+
+    async fn revoke_tokens_of(&self, user: &UserId) -> Result<u64> {
+        self.ready()?;
+        let sql = "delete from doorward_tokens where user_id = ?";
+        self.pool.change(WRITE, sql, vec![param(user.as_str())]).await
     }
 
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {

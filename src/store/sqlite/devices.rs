@@ -7,13 +7,13 @@ use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Device, DeviceState, Token, UserId};
 use crate::store::short::scope;
-use crate::store::sqlite::tokens::{insert_token, is_let_in};
+use crate::store::sqlite::tokens::{has_room, insert_token, is_let_in};
 use crate::store::sqlite::{Change, Sqlite};
-use crate::store::{Devices, Result};
+use crate::store::{Devices, Redeemed, Result};
 
 /// What a [`Device`] is read from, in the order that [`read_device`] expects.
 const DEVICE: &str =
-    "code, user_code, machine, address, scope, created_at, expires_at, polled_at, pause, state, user_id";
+    "code, user_code, machine, address, scope, created_at, expires_at, polled_at, pause, state, user_id, network";
 
 fn read_device(row: &Row<'_>) -> rusqlite::Result<Device> {
     let user_id = row.get::<_, Option<String>>(10)?.map(UserId::new);
@@ -22,6 +22,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Device> {
         user_code: Hashed::from_bytes(row.get(1)?),
         machine: row.get(2)?,
         address: row.get(3)?,
+        network: row.get(11)?,
         scope: scope(&row.get::<_, String>(4)?),
         created_at: Timestamp::from_unix(row.get(5)?),
         expires_at: Timestamp::from_unix(row.get(6)?),
@@ -33,18 +34,18 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Device> {
 
 #[async_trait]
 impl Devices for Sqlite {
-    async fn ask_device(&self, device: &Device, most: u32, most_of_address: u32) -> Result<bool> {
+    async fn ask_device(&self, device: &Device, most: u32, most_of_network: u32) -> Result<bool> {
         let device = device.clone();
         self.write(move |tx, _| {
             let now = device.created_at.unix();
-            let pending = "select count(*), coalesce(sum(address = ?1), 0) from doorward_devices where expires_at > ?2";
-            let (all, of_address): (u32, u32) =
-                tx.query_row(pending, params![device.address, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if all >= most || of_address >= most_of_address {
+            let pending = "select count(*), coalesce(sum(network = ?1), 0) from doorward_devices where expires_at > ?2";
+            let (all, of_network): (u32, u32) =
+                tx.query_row(pending, params![device.network, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if all >= most || of_network >= most_of_network {
                 return Ok(Change::Undo(false));
             }
             let sql = "insert into doorward_devices (code, user_code, machine, address, scope, created_at, expires_at, \
-                       pause, state) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending')";
+                       pause, state, network) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', ?9)";
             tx.prepare_cached(sql)?.execute(params![
                 device.code.as_bytes(),
                 device.user_code.as_bytes(),
@@ -54,6 +55,7 @@ impl Devices for Sqlite {
                 now,
                 device.expires_at.unix(),
                 device.pause,
+                device.network,
             ])?;
             Ok(Change::Keep(true))
         })
@@ -100,17 +102,20 @@ impl Devices for Sqlite {
         .await
     }
 
-    async fn redeem_device(&self, code: &Hashed, token: &Token) -> Result<bool> {
+    async fn redeem_device(&self, code: &Hashed, token: &Token, most: u32) -> Result<Redeemed> {
         let (code, token) = (*code, token.clone());
         self.write(move |tx, _| {
             let sql = "delete from doorward_devices where code = ?1 and state = 'approved' and user_id = ?2";
             if !is_let_in(tx, &token.user_id)?
                 || tx.execute(sql, params![code.as_bytes(), token.user_id.as_str()])? == 0
             {
-                return Ok(Change::Undo(false));
+                return Ok(Change::Undo(Redeemed::Late));
+            }
+            if !has_room(tx, &token.user_id, most)? {
+                return Ok(Change::Undo(Redeemed::Full));
             }
             insert_token(tx, &token)?;
-            Ok(Change::Keep(true))
+            Ok(Change::Keep(Redeemed::Done))
         })
         .await
     }

@@ -65,7 +65,7 @@ impl Removal for Sqlite {
 }
 
 /// Ends all sessions and tokens of a user.
-fn end_all(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Ended> {
+pub fn end_all(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Ended> {
     let sessions = tx.execute("delete from doorward_sessions where user_id = ?1", [id])? as u64;
     let tokens = tx.execute("delete from doorward_tokens where user_id = ?1", [id])? as u64;
     // A terminal that they let in and that has not fetched its token.

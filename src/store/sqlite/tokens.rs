@@ -35,18 +35,27 @@ pub fn is_let_in(tx: &Transaction<'_>, user: &UserId) -> rusqlite::Result<bool> 
     tx.prepare_cached(known)?.exists([user.as_str()])
 }
 
+/// Whether `user` has fewer than `most` tokens.
+pub fn has_room(tx: &Transaction<'_>, user: &UserId, most: u32) -> rusqlite::Result<bool> {
+    let count = "select count(*) < ?1 from doorward_tokens where user_id = ?2";
+    tx.prepare_cached(count)?.query_row(params![most, user.as_str()], |row| row.get(0))
+}
+
 #[async_trait]
 impl Tokens for Sqlite {
-    async fn create_token(&self, token: &Token) -> Result<()> {
+    async fn create_token(&self, token: &Token, most: u32) -> Result<bool> {
         let token = token.clone();
         let kept = self.write(move |tx, _| {
             if !is_let_in(tx, &token.user_id)? {
-                return Ok(Change::Undo(false));
+                return Ok(Change::Undo(None));
+            }
+            if !has_room(tx, &token.user_id, most)? {
+                return Ok(Change::Undo(Some(false)));
             }
             insert_token(tx, &token)?;
-            Ok(Change::Keep(true))
+            Ok(Change::Keep(Some(true)))
         });
-        if kept.await? { Ok(()) } else { Err(ownerless()) }
+        kept.await?.ok_or_else(ownerless)
     }
 
     async fn token_by_hash(&self, hash: &Hashed) -> Result<Option<(Token, User)>> {
@@ -113,6 +122,15 @@ impl Tokens for Sqlite {
             let statement = "delete from doorward_tokens where hash between ?1 and ?2 \
                              and (?3 is null or user_id = ?3)";
             Ok(Change::Keep(tx.execute(statement, params![range.first, range.last, user])? as u64))
+        })
+        .await
+    }
+
+    async fn revoke_tokens_of(&self, user: &UserId) -> Result<u64> {
+        let user = user.as_str().to_owned();
+        self.write(move |tx, _| {
+            let statement = "delete from doorward_tokens where user_id = ?1";
+            Ok(Change::Keep(tx.execute(statement, [user.as_str()])? as u64))
         })
         .await
     }

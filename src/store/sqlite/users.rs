@@ -9,6 +9,7 @@ use crate::model::{Identity, User, UserId};
 use crate::store::adoption::{Adopted, gone};
 use crate::store::sqlite::audit::insert_event;
 use crate::store::sqlite::prepare::{adopt, quoted};
+use crate::store::sqlite::removal::end_all;
 use crate::store::sqlite::sessions::{end_oldest, insert_session};
 use crate::store::sqlite::{Change, Ready, Sqlite};
 use crate::store::{Refusal, Result, SignIn, SignedIn, Users, tombstone};
@@ -126,6 +127,10 @@ fn remember(
         return Ok(SignedIn::Refused(refusal));
     }
     write_identity(tx, &user, is_new)?;
+    if is_new {
+        // Nothing that was written while they were being deleted comes back with them.
+        end_all(tx, user.id.as_str())?;
+    }
     if let Some(previous) = &sign_in.previous {
         tx.execute("delete from doorward_sessions where handle = ?1", [previous.as_bytes()])?;
     }
@@ -177,8 +182,7 @@ fn write_row(
     given.push(Some(subject.to_owned()));
     if !is_theirs {
         // Whose row the site deleted was signed out by that: a row written again must not let the old ones in again.
-        tx.execute("delete from doorward_sessions where user_id = ?1", [subject])?;
-        tx.execute("delete from doorward_tokens where user_id = ?1", [subject])?;
+        end_all(tx, subject)?;
     }
     let statement = if is_theirs {
         if names.is_empty() {

@@ -234,6 +234,11 @@ impl DeviceApi {
             Polled::Pending => refused("authorization_pending"),
             Polled::TooFast => refused("slow_down"),
             Polled::Denied => refused("access_denied"),
+            Polled::Full => Ok(DeviceTokenAnswer::Refused(Json(OAuthError {
+                error: "access_denied".to_owned(),
+                error_description: "The person has as many tokens as anybody may: they revoke one, then begin again."
+                    .to_owned(),
+            }))),
             Polled::Expired => refused("expired_token"),
             Polled::Unknown => refused("invalid_grant"),
             Polled::Token(value, token) => {

@@ -11,8 +11,8 @@ use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
 use doorward::model::{Device, Event, Recorded, Session, Token, User, UserId};
 use doorward::store::{
-    Audit, Deleted, Devices, Ended, EventFilter, Key, Keys, Refusal, Removal, Result, Sessions, SignIn, SignedIn,
-    SigningKey, Store, StoreError, Tokens, Users,
+    Audit, Deleted, Devices, Ended, EventFilter, Key, Keys, Redeemed, Refusal, Removal, Result, Sessions, SignIn,
+    SignedIn, SigningKey, Store, StoreError, Tokens, Users,
 };
 
 /// What a sign-in needs of a store, and no more: the other questions are answered as by an empty one.
@@ -157,8 +157,8 @@ impl Sessions for Memory {
 
 #[async_trait]
 impl Tokens for Memory {
-    async fn create_token(&self, _: &Token) -> Result<()> {
-        Ok(())
+    async fn create_token(&self, _: &Token, _: u32) -> Result<bool> {
+        Ok(true)
     }
 
     async fn token_by_hash(&self, _: &Hashed) -> Result<Option<(Token, User)>> {
@@ -178,6 +178,10 @@ impl Tokens for Memory {
     }
 
     async fn revoke_tokens_named(&self, _: &str, _: Option<&UserId>) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn revoke_tokens_of(&self, _: &UserId) -> Result<u64> {
         Ok(0)
     }
 
@@ -208,8 +212,8 @@ impl Devices for Memory {
         Ok(())
     }
 
-    async fn redeem_device(&self, _: &Hashed, _: &Token) -> Result<bool> {
-        Ok(false)
+    async fn redeem_device(&self, _: &Hashed, _: &Token, _: u32) -> Result<Redeemed> {
+        Ok(Redeemed::Late)
     }
 
     async fn sweep_devices(&self, _: Timestamp, _: u32) -> Result<u64> {

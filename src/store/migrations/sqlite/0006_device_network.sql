@@ -1,0 +1,2 @@
+-- Where programs that wait are counted together: an address, or for IPv6 the /64 that it lies in.
+alter table doorward_devices add column network text not null default '';
