@@ -108,6 +108,11 @@ pub enum Polled {
 }
 
 impl Devices {
+    /// Goes on where `before` stood: who guessed codes has not guessed fewer.
+    pub fn take_over(&mut self, before: &Self) {
+        self.wrong = Arc::clone(&before.wrong);
+    }
+
     /// Programs that wait in `store` for tokens of `tokens`.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, random: Arc<dyn Random>, tokens: Tokens) -> Self {
         Self { store, clock, random, tokens, wrong: Arc::default() }

@@ -13,6 +13,7 @@ use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::config::sessions::Sessions as Limits;
 use crate::credential::{Hashed, Plain};
+use crate::metrics;
 use crate::model::{EventKind, Origin, Session, User, UserId};
 use crate::store::batch::Batch;
 use crate::store::recent::{Forgetting, Recent};
@@ -78,6 +79,11 @@ impl Sessions {
         Self { store, lookups, recent, clock, access, limits, owed: Arc::default() }
     }
 
+    /// Goes on where `before` stood: what the store has not been told yet is not forgotten.
+    pub fn take_over(&mut self, before: &Self) {
+        self.owed = Arc::clone(&before.owed);
+    }
+
     /// How long a session opened now may live.
     pub const fn lifetime(&self) -> Duration {
         self.limits.lifetime
@@ -92,8 +98,12 @@ impl Sessions {
         let is_touched = |session: &Session, now: Timestamp| now.since(session.last_seen_at) < TOUCH_INTERVAL;
         let now = self.clock.now();
         let again = self.recent.answer(&handle).filter(|known| is_touched(&known.0, now));
-        if let Some(known) = again.filter(|known| self.is_valid(known, now)) {
-            return Ok(Some(known));
+        let again = again.filter(|known| self.is_valid(known, now));
+        if !self.limits.cache.is_zero() {
+            metrics::session_cache(again.is_some());
+        }
+        if again.is_some() {
+            return Ok(again);
         }
         let question = self.recent.ask();
         let found = self.lookups.session(handle).await?;
@@ -243,6 +253,12 @@ impl Sessions {
     pub async fn list_own(&self, user: &UserId) -> Result<Vec<Session>> {
         // Whoever signed in before there was a bound may have more.
         self.list(Some(user), 4 * MOST_PER_USER).await
+    }
+
+    /// How many are open, of all instances together.
+    pub async fn count(&self) -> Result<u64> {
+        let now = self.clock.now();
+        self.store.count_sessions(now, now - self.limits.idle).await
     }
 
     /// Forgets sessions that have ended, in small steps. How many.

@@ -12,6 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::access::SignUp;
 use crate::config::server::{Listen, Tls};
+use crate::metrics;
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
 use crate::server::listen::{self, ListenError, Listener};
@@ -40,11 +41,14 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
     // Before anybody can connect: from then on there is something to finish.
     let mut signals = Signals::listen()?;
     let listeners = bind(&loaded.config).await?;
-    let (_, running) = tokio::select! {
+    let for_metrics = bind_metrics(&loaded.config).await?;
+    let (_, mut running) = tokio::select! {
         started = start(&loaded.config, listeners, Arc::new(SystemClock), Arc::new(OsRandom)) => started?,
         () = signals.next() => return Ok(()),
     };
+    metrics::reloaded(SystemClock.now().unix());
     announce(&loaded.config, &running);
+    show_metrics(&mut running, for_metrics);
     until_told_to_end(running, signals).await
 }
 
@@ -52,6 +56,24 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
 pub async fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
     let bound = listen::bind(&config.server.listen, &Names::from_system()).await;
     bound.map_err(|error| not_listening(config, &error))
+}
+
+/// Listens where `config` says that the metrics are asked for; nowhere, if it says nothing.
+async fn bind_metrics(config: &Config) -> Result<Vec<Listener>, Failure> {
+    let Some(listen) = &config.metrics.listen else { return Ok(Vec::new()) };
+    let bound = listen::bind(listen, &Names::from_system()).await;
+    bound.map_err(|error| {
+        let hint = "another program may listen there already: choose another place with metrics.listen";
+        Failure::unavailable(error.to_string()).hint(hint)
+    })
+}
+
+fn show_metrics(running: &mut Running, listeners: Vec<Listener>) {
+    let addresses: Vec<String> = listeners.iter().filter_map(Listener::address).map(|at| at.to_string()).collect();
+    if !listeners.is_empty() {
+        tracing::info!(listening = addresses.join(", "), "what is counted is at /metrics there");
+    }
+    running.show_metrics(listeners);
 }
 
 /// Starts everything that `config` describes, on `listeners`. A database that cannot be asked is waited for in the background; one that

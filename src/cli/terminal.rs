@@ -136,7 +136,7 @@ struct Terminal {
 
 impl Terminal {
     fn new(server: &PublicUrl) -> Result<Self, Failure> {
-        let http = Http::new(Names::from_system(), None).map_err(|error| Failure::not_so(error.to_string()))?;
+        let http = Http::new("site", Names::from_system(), None).map_err(|error| Failure::not_so(error.to_string()))?;
         Ok(Self { server: server.clone(), http })
     }
 

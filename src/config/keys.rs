@@ -87,6 +87,7 @@ pub const KEYS: &[Key] = &[
     key("pages.reload", "false"),
     key("log.level", r#""info""#),
     key("log.format", r#""auto""#),
+    unset("metrics.listen"),
 ];
 
 /// The key that `path` is, or `None`: `providers.google.client_id` is `providers.*.client_id`.

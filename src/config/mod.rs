@@ -20,6 +20,7 @@ pub mod gate;
 pub mod groups;
 pub mod keys;
 pub mod log;
+pub mod metrics;
 pub mod pages;
 pub mod problem;
 pub mod provider;
@@ -42,6 +43,7 @@ use self::database::Database;
 use self::gate::Gate;
 use self::groups::Groups;
 use self::log::Log;
+use self::metrics::Metrics;
 use self::pages::Pages;
 use self::problem::{Notes, Problems, Wrong, quoted};
 use self::provider::Provider;
@@ -82,6 +84,8 @@ pub struct Config {
     pub pages: Pages,
     /// `[log]`
     pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
 }
 
 impl Default for Config {
@@ -100,6 +104,7 @@ impl Default for Config {
             gate: Gate::default(),
             pages: Pages::default(),
             log: Log::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -173,6 +178,7 @@ fn read(reader: &mut Reader) -> Config {
         groups,
         pages: Pages::read(reader),
         log: Log::read(reader),
+        metrics: Metrics::read(reader),
         server,
         public_url,
     }

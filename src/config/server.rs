@@ -143,7 +143,8 @@ fn tls(reader: &mut Reader) -> Tls {
     }
 }
 
-fn listen(text: &str) -> Result<Listen, Wrong> {
+/// A place to listen from what the operator wrote.
+pub fn listen(text: &str) -> Result<Listen, Wrong> {
     let wrong = |remedy: &str| Wrong::new(format!("{} is no place to listen", quoted(text)), remedy.to_owned());
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {

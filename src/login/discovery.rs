@@ -250,7 +250,7 @@ impl Discovery {
     /// The document, and by how much our clock is ahead.
     async fn fetch_metadata(&self) -> Result<(Metadata, Option<i64>), String> {
         let base = self.issuer.trim_end_matches('/');
-        let answer = self.get(&format!("{base}/.well-known/openid-configuration")).await;
+        let answer = self.get("metadata", &format!("{base}/.well-known/openid-configuration")).await;
         let answer = answer.map_err(|why| format!("its discovery document: {why}"))?;
         let metadata: Metadata = serde_json::from_slice(answer.body())
             .map_err(|error| format!("its discovery document cannot be read: {}", cut(&error.to_string())))?;
@@ -263,17 +263,17 @@ impl Discovery {
     }
 
     async fn fetch_keys(&self, metadata: &Metadata) -> Result<Keys, String> {
-        let answer = self.get(metadata.jwks_uri.as_str()).await.map_err(|why| format!("its keys: {why}"))?;
+        let answer = self.get("keys", metadata.jwks_uri.as_str()).await.map_err(|why| format!("its keys: {why}"))?;
         let set = serde_json::from_slice(answer.body()).map_err(|_| "its keys cannot be read".to_owned())?;
         Ok(Keys { set, refresh_at: Instant::now() + keys_age(answer.headers()) })
     }
 
-    async fn get(&self, url: &str) -> Result<HttpResponse, String> {
+    async fn get(&self, endpoint: &'static str, url: &str) -> Result<HttpResponse, String> {
         let request: HttpRequest = http::Request::get(url)
             .header(ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|error| error.to_string())?;
-        let answer = self.http.send(request).await.map_err(|error| error.to_string())?;
+        let answer = self.http.at(endpoint).send(request).await.map_err(|error| error.to_string())?;
         if answer.status().is_success() { Ok(answer) } else { Err(format!("status {}", answer.status().as_u16())) }
     }
 }

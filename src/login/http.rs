@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
+use crate::metrics;
 use crate::names::Names;
 
 /// How long a connection may take to stand, name lookup and TLS included.
@@ -75,11 +76,15 @@ pub enum HttpSetupError {
 #[derive(Clone, Debug)]
 pub struct Http {
     client: reqwest::Client,
+    /// Whom the metrics say that is asked.
+    provider: Arc<str>,
+    /// For what.
+    endpoint: &'static str,
 }
 
 impl Http {
-    /// A client that finds hosts by `names` and also trusts the authorities in `ca_file`.
-    pub fn new(names: Names, ca_file: Option<&Path>) -> Result<Self, HttpSetupError> {
+    /// A client for the provider of this name, which finds hosts by `names` and also trusts the authorities in `ca_file`.
+    pub fn new(provider: &str, names: Names, ca_file: Option<&Path>) -> Result<Self, HttpSetupError> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(ca_file)?)
             .dns_resolver(Arc::new(ByNames(names)))
@@ -93,11 +98,24 @@ impl Http {
             .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| HttpSetupError::Tls(root_cause(&error)))?;
-        Ok(Self { client })
+        Ok(Self { client, provider: provider.into(), endpoint: "metadata" })
+    }
+
+    /// The same client, whose requests are counted as those to this endpoint.
+    pub fn at(&self, endpoint: &'static str) -> Self {
+        Self { endpoint, ..self.clone() }
     }
 
     /// Sends `request` and reads the whole answer. Answers of 2xx and 4xx come back; others are errors.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let started = Instant::now();
+        let answer = self.exchange(request).await;
+        let is_error = answer.as_ref().map_or(true, |answer| !answer.status().is_success());
+        metrics::provider(&self.provider, self.endpoint, started.elapsed(), is_error);
+        answer
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let url = Url::parse(&request.uri().to_string()).map_err(|error| HttpError::Malformed(error.to_string()))?;
         if !is_safe(&url) {
             return Err(HttpError::Insecure);

@@ -32,6 +32,7 @@ use crate::credential::Plain;
 use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::ReturnTo;
 use crate::login::room::Room;
+use crate::metrics;
 use crate::model::{Browser, EventKind, User, UserId};
 use crate::names::Names;
 use crate::random::Random;
@@ -253,6 +254,15 @@ impl Login {
         Ok(Self { room: Arc::new(room), sign_ins: broadcast::channel(SIGN_INS_HEARD).0 })
     }
 
+    /// Goes on where `before` stood, whose sign-ins may be under way: what is spent stays spent, and neither the store nor
+    /// the provider is asked again for what is known. To be called before this is used.
+    pub fn take_over(&mut self, before: &Self) {
+        self.sign_ins = before.sign_ins.clone();
+        if let Some(room) = Arc::get_mut(&mut self.room) {
+            room.take_over(&before.room);
+        }
+    }
+
     /// Reads the key that seals pending logins, so that later no login has to wait for the store to begin. To be called
     /// when the store is prepared; where it was not, the first login does it.
     pub async fn prepare(&self) -> Result<(), StoreError> {
@@ -301,6 +311,7 @@ impl Login {
         previous: Option<Plain>,
     ) -> Result<Finished, Failed> {
         let finished = self.try_finish(answer, pending, browser, previous).await;
+        self.count(finished.as_ref().err());
         match &finished {
             Ok(finished) => {
                 let session = finished.session.hashed().short();
@@ -312,6 +323,22 @@ impl Login {
             Err(failed) => log_failure(&failed.error, &self.room.provider),
         }
         finished
+    }
+
+    /// Counts how a sign-in ended: what a person or the rules decided is `denied`, what somebody must mend `error`.
+    fn count(&self, failed: Option<&Failed>) {
+        let (result, reason) = match failed.map(|failed| &failed.error) {
+            None => ("ok", ""),
+            Some(
+                error @ (LoginError::Declined
+                | LoginError::NotAllowed { .. }
+                | LoginError::Refused { .. }
+                | LoginError::EmailUnverified(_)
+                | LoginError::EmailMalformed),
+            ) => ("denied", error.reason()),
+            Some(error) => ("error", error.reason()),
+        };
+        metrics::login(self.room.provider.name(), result, reason);
     }
 
     /// Tells of everybody who signs in from now on.

@@ -75,7 +75,7 @@ impl Provider {
         let redirect_uri =
             RedirectUrl::new(redirect_uri.to_owned()).map_err(|_| Unusable::RedirectUri(redirect_uri.to_owned()))?;
         let algorithms = config.algorithms.iter().map(|name| algorithm(name)).collect::<Result<_, _>>()?;
-        let http = Http::new(names, config.ca_file.as_deref().map(Path::new))?;
+        let http = Http::new(&config.name, names, config.ca_file.as_deref().map(Path::new))?;
         Ok(Self {
             discovery: Arc::new(Discovery::new(&config.issuer, http.clone(), clock)),
             issuer,
@@ -87,6 +87,13 @@ impl Provider {
             exchanges: Semaphore::new(EXCHANGES),
             config: config.clone(),
         })
+    }
+
+    /// Keeps what `before` knows of the same issuer.
+    pub fn take_over(&mut self, before: &Self) {
+        if self.config.issuer == before.config.issuer && self.config.ca_file == before.config.ca_file {
+            self.discovery = Arc::clone(&before.discovery);
+        }
     }
 
     /// Its name in the configuration.
@@ -162,7 +169,7 @@ impl Provider {
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.encoded()))
-            .request_async(&self.http)
+            .request_async(&self.http.at("token"))
             .await
             .map_err(|error| exchange_failed(&error))?;
         let claims = self.verified(&tokens, known, &pending.nonce.encoded(), clock.now()).await?;
@@ -176,7 +183,8 @@ impl Provider {
         let code = AuthorizationCode::new("no-code-only-a-question".to_owned());
         let client = self.client(&known.metadata);
         let verifier = PkceCodeVerifier::new("v".repeat(43));
-        let answered = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.http).await;
+        let answered =
+            client.exchange_code(code).set_pkce_verifier(verifier).request_async(&self.http.at("token")).await;
         match answered.map_err(|error| exchange_failed(&error)) {
             Err(error @ LoginError::ProviderUnavailable(_)) => Err(error),
             Err(LoginError::CodeRefused(code)) if code != "invalid_grant" && code != "invalid_request" => {
@@ -268,7 +276,7 @@ impl Provider {
             .header(AUTHORIZATION, format!("Bearer {}", access_token.secret()))
             .body(Vec::new())
             .map_err(|_| "the access token is not one that can be sent".to_owned())?;
-        let answer = self.http.send(request).await.map_err(|error| error.to_string())?;
+        let answer = self.http.at("userinfo").send(request).await.map_err(|error| error.to_string())?;
         if !answer.status().is_success() {
             return Err(format!("it answered with status {}", answer.status().as_u16()));
         }

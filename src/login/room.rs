@@ -41,7 +41,7 @@ pub struct Room {
     random: Arc<dyn Random>,
     keys: RwLock<Arc<[Key]>>,
     /// Those that are on their way.
-    pub attempts: Attempts,
+    pub attempts: Arc<Attempts>,
 }
 
 /// A pending login that the answer belongs to.
@@ -87,8 +87,15 @@ impl Room {
             clock,
             random,
             keys: RwLock::new(Arc::from([])),
-            attempts: Attempts::default(),
+            attempts: Arc::default(),
         })
+    }
+
+    /// See [`crate::login::Login::take_over`].
+    pub fn take_over(&mut self, before: &Self) {
+        self.attempts = Arc::clone(&before.attempts);
+        self.keys = RwLock::new(before.keys_at_hand());
+        self.provider.take_over(&before.provider);
     }
 
     /// See [`crate::login::Login::begin`].

@@ -18,12 +18,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Endpoint, Request};
+use poem::{Endpoint, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use crate::web::FrontDoor;
 
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -97,9 +95,10 @@ impl Protocol {
 
     /// Serves one connection to its end. Once `stopped` is true it finishes what it is doing; `stopped` is held until
     /// then, so that whoever stops can see that it has.
-    pub async fn serve<I>(&self, io: I, ends: Ends, door: Arc<FrontDoor>, mut stopped: watch::Receiver<bool>)
+    pub async fn serve<I, D>(&self, io: I, ends: Ends, door: Arc<D>, mut stopped: watch::Receiver<bool>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        D: Endpoint<Output = Response> + 'static,
     {
         let activity = Arc::new(Activity::new());
         let seen = Arc::clone(&activity);

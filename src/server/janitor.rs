@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics;
+use crate::server::inside::Inside;
 use crate::store::StoreError;
 use crate::web::app::App;
 
@@ -15,6 +17,10 @@ const SETTLE_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
 const SWEEP_SPREAD: Duration = Duration::from_secs(60);
 
+/// How often open sessions are counted, at first until the store answers and then.
+const COUNT_FIRST: Duration = Duration::from_secs(1);
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+
 /// How often the provider is looked at, in units of [`SETTLE_EVERY`]: it answers from memory while that is fresh.
 const PROVIDER_EVERY: u32 = 60;
 
@@ -23,16 +29,17 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MOST: Duration = Duration::from_secs(1);
 
 /// Works until it is dropped.
-pub async fn work(app: Arc<App>) {
+pub async fn work(inside: Arc<Inside>) {
     // Side by side: a sweep of many rows must not keep a log-out waiting.
-    tokio::join!(look_after(&app), sweep_now_and_then(&app));
+    tokio::join!(look_after(&inside), sweep_now_and_then(&inside), count(&inside));
 }
 
-async fn look_after(app: &Arc<App>) {
+async fn look_after(inside: &Inside) {
     let mut ticks = tokio::time::interval(SETTLE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
+        let app = inside.app();
         app.sessions.settle(&app.audit).await;
         if tick % PROVIDER_EVERY == 0 {
             look_at_provider(app);
@@ -40,16 +47,27 @@ async fn look_after(app: &Arc<App>) {
     }
 }
 
-async fn sweep_now_and_then(app: &App) {
+async fn sweep_now_and_then(inside: &Inside) {
     loop {
-        let spread = SWEEP_SPREAD.mul_f64(2.0 * app.chance());
+        let spread = SWEEP_SPREAD.mul_f64(2.0 * inside.app().chance());
         tokio::time::sleep(SWEEP_EVERY - SWEEP_SPREAD + spread).await;
-        sweep(app).await;
+        sweep(&inside.app()).await;
     }
 }
 
-fn look_at_provider(app: &Arc<App>) {
-    let app = Arc::clone(app);
+/// Counts what the store holds, for the metrics. Whoever reads those does not make it count.
+async fn count(inside: &Inside) {
+    let mut pause = COUNT_FIRST;
+    loop {
+        if let Ok(sessions) = inside.app().sessions.count().await {
+            metrics::sessions_active(sessions);
+            pause = COUNT_EVERY;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn look_at_provider(app: Arc<App>) {
     tokio::spawn(async move {
         if let Some(login) = &app.login {
             login.warm().await;

@@ -1,6 +1,7 @@
 //! Bytes in and out: listeners, connections, the drain at the end.
 
 pub mod connection;
+pub mod inside;
 pub mod janitor;
 pub mod listen;
 pub mod tls;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use poem::Addr;
 use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint, Response};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,13 +21,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::server::connection::{Ends, Patience, Protocol};
+use crate::server::inside::Inside;
 use crate::server::listen::Listener;
 use crate::server::tls::Certificate;
-use crate::web::FrontDoor;
 use crate::web::app::App;
+use crate::web::metrics::MetricsDoor;
 
 /// How long to wait after a failed accept: at the limit of open files the next one fails too, at once and for ever.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Prometheus needs one connection.
+const METRICS_CONNECTIONS: usize = 16;
 
 /// For a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +39,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server that takes connections. Dropping it ends it at once; [`Running::drain`] lets it finish.
 pub struct Running {
     addresses: Vec<SocketAddr>,
-    app: Arc<App>,
+    inside: Arc<Inside>,
+    patience: Patience,
     stop: watch::Sender<bool>,
     accepting: JoinSet<()>,
     chores: JoinSet<()>,
@@ -61,30 +67,30 @@ pub fn start_with(
     max_connections: usize,
     patience: Patience,
 ) -> Running {
-    let door = Arc::new(FrontDoor::new(Arc::clone(&app)).waiting_for_bodies(patience.body));
+    let inside = Arc::new(Inside::new(app, certificate, patience.body));
     let protocol = Protocol::new(patience);
     let (stop, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let addresses = listeners.iter().filter_map(Listener::address).collect();
     #[cfg(unix)]
     let socket_files = listeners.iter().filter_map(Listener::socket_file).collect();
-    let tls = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let hall = Hall {
             protocol: protocol.clone(),
-            door: Arc::clone(&door),
-            tls: tls.clone(),
+            door: Arc::clone(&inside),
+            encryption: Some(Arc::clone(&inside)),
             places: Arc::clone(&places),
             stopped: stopped.clone(),
         };
         accepting.spawn(hall.accept_all(listener));
     }
     let mut chores = JoinSet::new();
-    chores.spawn(janitor::work(Arc::clone(&app)));
+    chores.spawn(janitor::work(Arc::clone(&inside)));
     Running {
         addresses,
-        app,
+        inside,
+        patience,
         stop,
         accepting,
         chores,
@@ -99,6 +105,34 @@ impl Running {
         &self.addresses
     }
 
+    /// What requests reach now.
+    pub fn app(&self) -> Arc<App> {
+        self.inside.app()
+    }
+
+    /// Answers with `app` from now on, and encrypts new connections with `certificate`; what is under way is finished
+    /// as it began.
+    pub fn change(&mut self, app: Arc<App>, certificate: Option<&Certificate>) {
+        self.inside.change(app, certificate);
+    }
+
+    /// Tells whoever connects to `listeners` what is counted, and nothing else.
+    pub fn show_metrics(&mut self, listeners: Vec<Listener>) {
+        #[cfg(unix)]
+        self.socket_files.extend(listeners.iter().filter_map(Listener::socket_file));
+        let (door, places) = (Arc::new(MetricsDoor::new(self.app())), Arc::new(Semaphore::new(METRICS_CONNECTIONS)));
+        for listener in listeners {
+            let hall = Hall {
+                protocol: Protocol::new(self.patience),
+                door: Arc::clone(&door),
+                encryption: None,
+                places: Arc::clone(&places),
+                stopped: self.stop.subscribe(),
+            };
+            self.accepting.spawn(hall.accept_all(listener));
+        }
+    }
+
     /// Adds work that goes on for as long as the server does.
     pub fn also(&mut self, chore: impl Future<Output = ()> + Send + 'static) {
         self.chores.spawn(chore);
@@ -108,17 +142,18 @@ impl Running {
     /// `limit`. Whether all of them finished.
     pub async fn drain(mut self, limit: Duration) -> bool {
         self.stop.send_replace(true);
+        let app = self.app();
         let finish = async {
             while self.accepting.join_next().await.is_some() {}
             // Every connection holds a receiver until it has ended.
             self.stop.closed().await;
-            if let Some(login) = &self.app.login {
+            if let Some(login) = &app.login {
                 login.finished().await;
             }
-            self.app.sessions.settle(&self.app.audit).await
+            app.sessions.settle(&app.audit).await
         };
         let is_done = matches!(tokio::time::timeout(limit, finish).await, Ok(0));
-        self.app.store.close().await;
+        app.store.close().await;
         #[cfg(unix)]
         for file in &self.socket_files {
             let _ = std::fs::remove_file(file);
@@ -128,15 +163,16 @@ impl Running {
 }
 
 /// What takes connections in: one for each listener, all with the same places.
-struct Hall {
+struct Hall<D> {
     protocol: Protocol,
-    door: Arc<FrontDoor>,
-    tls: Option<TlsAcceptor>,
+    door: Arc<D>,
+    /// Who knows how connections are encrypted; `None`: they never are.
+    encryption: Option<Arc<Inside>>,
     places: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Hall {
+impl<D: Endpoint<Output = Response> + 'static> Hall<D> {
     async fn accept_all(self, listener: Listener) {
         let mut stopped = self.stopped.clone();
         let mut has_failed = false;
@@ -165,7 +201,7 @@ impl Hall {
     /// Serves `stream` in a task of its own, which keeps `place` until it ends.
     fn serve(&self, stream: Stream, ends: Ends, place: OwnedSemaphorePermit) {
         let (protocol, door, stopped) = (self.protocol.clone(), Arc::clone(&self.door), self.stopped.clone());
-        let tls = self.tls.clone();
+        let tls = self.encryption.as_ref().and_then(|inside| inside.tls());
         tokio::spawn(async move {
             match stream {
                 Stream::Tcp(stream) => match tls {

@@ -201,6 +201,8 @@ pub trait Sessions: Send + Sync {
     ) -> Result<Vec<Session>>;
     /// Every session whose [`Hashed::short`] is `short`.
     async fn sessions_named(&self, short: &str) -> Result<Vec<Session>>;
+    /// How many sessions have not expired at `now` and were used after `idle_since`.
+    async fn count_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64>;
     /// Forgets at most `limit` sessions that expired before `now` or were last seen before `idle_since`. How many.
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64>;
 }
@@ -385,6 +387,8 @@ pub trait Store: Users + Sessions + Tokens + Devices + Keys + Removal + Audit {
     async fn check_readable(&self) -> Result<()>;
     /// Whether it takes changes, asked before a code that can be spent only once is spent.
     async fn check_writable(&self) -> Result<()>;
+    /// How many connections lie idle, and how many are at work.
+    fn connections(&self) -> (usize, usize);
     /// Lets go of what is open. Later calls answer [`StoreError::Unavailable`].
     async fn close(&self);
 }

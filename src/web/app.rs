@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::login::Login;
 use crate::login::provider::Unusable;
 use crate::login::return_to::{ReturnRules, ReturnTo};
+use crate::metrics;
 use crate::model::{EventKind, Origin, UserId};
 use crate::names::Names;
 use crate::pages::Pages;
@@ -89,7 +90,7 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Which other origins may read `/api`.
     pub cors: Cors,
-    /// For the readiness probe and nothing else.
+    /// For the readiness probe and the metrics, and nothing else.
     pub store: SharedStore,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
@@ -161,6 +162,16 @@ impl App {
         })
     }
 
+    /// This one in the place of `before`, on the same store: what is remembered in this process alone goes on.
+    pub fn taking_over(mut self, before: &Self) -> Self {
+        self.sessions.take_over(&before.sessions);
+        self.devices.take_over(&before.devices);
+        if let (Some(login), Some(before)) = (&mut self.login, &before.login) {
+            login.take_over(before);
+        }
+        self
+    }
+
     /// Where `query` asks to be sent to (`rd`), if that is an address that may be returned to.
     pub fn return_to(&self, query: Option<&str>) -> Option<ReturnTo> {
         let mut parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
@@ -193,6 +204,13 @@ impl App {
         id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         format!("{:016x}", id ^ (id >> 31))
+    }
+
+    /// Looks at the database for the metrics: whether it answers, and how many connections to it there are.
+    pub async fn measure(&self) {
+        let is_up = self.store.check_readable().await.is_ok();
+        let (idle, busy) = self.store.connections();
+        metrics::database_state(is_up, idle, busy);
     }
 
     /// A number from 0 to 1, for what should not happen everywhere at once.

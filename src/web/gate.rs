@@ -17,8 +17,9 @@ use crate::assertion::Subject;
 use crate::config::gate::RemoteUser;
 use crate::credential::Hashed;
 use crate::gate::target::Target;
-use crate::gate::{Person, Verdict};
+use crate::gate::{Person, Reason, Verdict};
 use crate::login::return_to::ReturnTo;
+use crate::metrics;
 use crate::model::User;
 use crate::web::answer;
 use crate::web::app::App;
@@ -43,7 +44,9 @@ pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Respo
         Some(caller) if caller.is_token => Person::ByToken(&caller.user),
         Some(caller) => Person::BySession(&caller.user),
     };
-    match app.gate.decide(asked.target.as_ref(), person) {
+    let verdict = app.gate.decide(asked.target.as_ref(), person);
+    count(&verdict);
+    match verdict {
         Verdict::Pass(_) => pass(app, caller.as_ref(), asked.target.as_ref()).await,
         Verdict::SignInFirst(_) => sign_in_first(app, headers, &asked, visit),
         Verdict::Deny(reason) => {
@@ -65,6 +68,18 @@ pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Respo
                 None => Err(Fault::Closed.into()),
             }
         }
+    }
+}
+
+fn count(verdict: &Verdict) {
+    let (result, reason) = match verdict {
+        Verdict::Pass(reason) => ("allow", reason),
+        Verdict::SignInFirst(reason) => ("login", reason),
+        Verdict::Deny(reason) => ("deny", reason),
+    };
+    match reason {
+        Reason::Rule(number) => metrics::decision(result, &number.to_string()),
+        other => metrics::decision(result, other.word()),
     }
 }
 

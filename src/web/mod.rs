@@ -21,13 +21,14 @@ pub mod home;
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod metrics;
 pub mod paths;
 pub mod told;
 pub mod visit;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::uri::Scheme;
@@ -105,7 +106,7 @@ impl FrontDoor {
         if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_URI) {
             return Err(Fault::UriTooLong.into());
         }
-        let door = self.app.paths.below(&visit.path).and_then(paths::door).ok_or(Fault::NotFound)?;
+        let door = visit.door.ok_or(Fault::NotFound)?;
         let is_preflight = visit.is_api && cors::is_preflight(&visit.method, request.headers());
         if is_preflight && self.app.cors.listed(request.headers()).is_some() {
             return Ok(cors::allowed());
@@ -167,7 +168,7 @@ impl Endpoint for FrontDoor {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
+        let counted = crate::metrics::request();
         let visit = Arc::new(Visit::of(&self.app, &request));
         let listed = self.app.cors.listed(request.headers());
         let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
@@ -183,7 +184,9 @@ impl Endpoint for FrontDoor {
         if let Ok(request_id) = HeaderValue::try_from(&visit.request_id) {
             response.headers_mut().insert(REQUEST_ID, request_id);
         }
-        log(&visit, response.status(), started.elapsed());
+        let route = visit.door.map_or("none", |door| door.path);
+        let took = counted.answered(route, visit.method.as_str(), response.status().as_str());
+        log(&visit, response.status(), took);
         Ok(response)
     }
 }

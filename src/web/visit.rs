@@ -8,7 +8,7 @@ use crate::model::{Actor, Browser, Origin};
 use crate::web::app::App;
 use crate::web::guard::client_address::{self, Peer};
 use crate::web::guard::navigation;
-use crate::web::paths;
+use crate::web::paths::{self, Door};
 
 /// One request, as far as every answer needs to know it.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Visit {
     pub method: Method,
     /// The path as it came, without the query.
     pub path: String,
+    /// The door that it knocks on, if there is one.
+    pub door: Option<&'static Door>,
     /// Whether it is about `/api`.
     pub is_api: bool,
     /// Whether an error should be a page.
@@ -36,14 +38,16 @@ impl Visit {
     pub fn of(app: &App, request: &Request) -> Self {
         let peer = peer(request.remote_addr());
         let path = request.uri().path().to_owned();
-        let door = app.paths.below(&path);
-        let is_api = door.is_some_and(paths::is_for_programs);
-        let is_shown_elsewhere = door == Some(paths::GATE);
+        let below = app.paths.below(&path);
+        let is_api = below.is_some_and(paths::is_for_programs);
+        let is_shown_elsewhere = below == Some(paths::GATE);
+        let door = below.and_then(paths::door);
         Self {
             request_id: app.request_id(),
             address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),
             is_behind_proxy: client_address::is_trusted(peer, &app.trusted_proxies),
             method: request.method().clone(),
+            door,
             is_api,
             wants_page: !is_api && navigation::wants_html(request.headers()),
             is_shown_elsewhere,

@@ -59,6 +59,7 @@ fn every_commented_default_is_the_default_of_the_code() {
         gate,
         pages,
         log,
+        metrics,
     } = load(&uncommented("# ")).config;
     let set = load(&example()).config;
     let default = Config::default();
@@ -73,6 +74,7 @@ fn every_commented_default_is_the_default_of_the_code() {
     assert_eq!(gate, default.gate);
     assert_eq!(pages, default.pages);
     assert_eq!(log, default.log);
+    assert_eq!(metrics, default.metrics);
     // Here the six lines say something; the rest is as it would be without the line.
     assert_eq!(database, set.database);
     assert_eq!(database.users_table, default.database.users_table);
@@ -129,7 +131,7 @@ fn every_alternative_in_the_example_is_taken_in_place_of_what_it_replaces() {
     let example = example();
     let set: Vec<_> = example.lines().skip(1).take(6).collect();
     let alternatives: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(alternatives.len(), 15, "{alternatives:?}");
+    assert_eq!(alternatives.len(), 16, "{alternatives:?}");
     for alternative in alternatives {
         let replaced: &[&str] = match alternative.split(" = ").next().expect("a key") {
             "providers.google.client_secret_file" => &["client_secret"],

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("random", &[]),
+    ("metrics", &[]),
     ("names", &[]),
     ("credential", &["random"]),
     ("model", &["credential", "clock"]),
     ("config", &["model"]),
     ("logging", &["config"]),
-    ("store", &["model", "credential", "config", "clock", "random", "names"]),
+    ("store", &["model", "credential", "config", "clock", "random", "names", "metrics"]),
     ("access", &["model", "config"]),
     ("gate", &["model", "config"]),
     ("assertion", &["store", "model", "credential", "clock", "random"]),
@@ -29,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
             "random",
             "names",
+            "metrics",
             "credential",
             "model",
             "config",
@@ -47,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "clock",
             "random",
             "names",
+            "metrics",
             "credential",
             "model",
             "config",
@@ -63,11 +66,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pages",
         ],
     ),
-    ("server", &["web", "config", "store", "clock", "names", "sessions", "tokens", "audit"]),
+    ("server", &["web", "config", "store", "clock", "names", "metrics", "sessions", "tokens", "audit"]),
     ("demo", &["clock", "random"]),
 ];
 
-const OPERATION: &[&str] = &["store", "access", "audit", "model", "credential", "clock", "random", "config"];
+const OPERATION: &[&str] = &["store", "access", "audit", "model", "credential", "clock", "random", "config", "metrics"];
 
 /// Only this room may import everything, and nobody imports it.
 const TOP: &str = "cli";

@@ -51,6 +51,7 @@ mod login_return_to;
 mod logout;
 mod look;
 mod markup;
+mod metrics;
 mod migrations;
 mod names;
 mod openapi;

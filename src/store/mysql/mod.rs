@@ -148,6 +148,10 @@ impl Store for Mysql {
         Ok(())
     }
 
+    fn connections(&self) -> (usize, usize) {
+        self.pool.connections()
+    }
+
     async fn close(&self) {
         self.pool.close().await;
     }

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::config::database::{Mysql, Tls};
+use crate::metrics::{self, Operation};
 use crate::names::Names;
 use crate::store::mysql::errors::{self, Remedy};
 use crate::store::{Result, StoreError};
@@ -172,6 +173,8 @@ impl Pool {
         sql: &str,
         params: &(dyn Fn() -> Vec<Value> + Sync),
     ) -> Result<(Vec<Row>, u64)> {
+        let is_read = sql.trim_start().get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("select"));
+        let _timed = metrics::database(if is_read { Operation::Read } else { Operation::Write });
         let work = async {
             let mut lease = self.take().await?;
             loop {
@@ -196,6 +199,12 @@ impl Pool {
             }
         };
         timeout(limit, work).await.map_err(|_| errors::late("an answer", limit))?
+    }
+
+    /// How many connections lie idle, and how many are lent out.
+    pub fn connections(&self) -> (usize, usize) {
+        let most = self.0.place.max_connections.max(1);
+        (self.idle().len(), most.saturating_sub(self.0.permits.available_permits()))
     }
 
     /// Closes what is idle and lends nothing any more.

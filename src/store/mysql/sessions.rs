@@ -117,6 +117,13 @@ impl Sessions for Mysql {
         self.pool.rows(READ, &sql, params).await?.iter_mut().map(session).collect()
     }
 
+    async fn count_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64> {
+        self.ready()?;
+        let sql = "select count(*) from doorward_sessions where expires_at > ? and last_seen_at > ?";
+        let rows = self.pool.rows(READ, sql, vec![param(now.unix()), param(idle_since.unix())]).await?;
+        rows.first().map_or(Ok(0), |row| value(row, 0))
+    }
+
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
         self.ready()?;
         let expired = "delete from doorward_sessions where expires_at < ? order by expires_at limit ?";

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::Timestamp;
 use crate::config::access::SignUp;
+use crate::metrics::{self, Operation};
 use crate::model::{Session, User, UserId};
 use crate::store::adoption::Adopted;
 use crate::store::mysql::adopt::{as_held, as_id, id_bytes};
@@ -33,6 +34,7 @@ pub async fn sign_in(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Sig
     if let Some(refusal) = too_long(&ready.adopted, &sign_in.identity.subject) {
         return Ok(SignedIn::Refused(refusal));
     }
+    let _timed = metrics::database(Operation::Write);
     timeout(LIMIT, try_often(pool, ready, sign_in)).await.map_err(|_| late("the sign-in", LIMIT))?
 }
 

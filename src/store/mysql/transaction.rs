@@ -10,6 +10,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::{self, Operation};
 use crate::store::mysql::errors::{Remedy, late, remedy, store_error};
 use crate::store::mysql::pool::Pool;
 use crate::store::{Result, StoreError};
@@ -31,6 +32,7 @@ pub type Work<C, T> = for<'c> fn(&'c mut Conn, &'c C) -> BoxFuture<'c, mysql_asy
 
 /// Does `work` with `given`: all of it, or nothing.
 pub async fn transact<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -> Result<T> {
+    let _timed = metrics::database(Operation::Write);
     timeout(LIMIT, try_often(pool, given, work)).await.map_err(|_| late("a change", LIMIT))?
 }
 

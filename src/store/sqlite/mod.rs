@@ -24,6 +24,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::clock::Clock;
+use crate::metrics::{self, Operation};
 use crate::store::adoption::Adopted;
 use crate::store::migrate::Survey;
 use crate::store::sqlite::sessions::Lookups;
@@ -86,6 +87,7 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&Connection, &Ready) -> rusqlite::Result<T> + Send + 'static,
     {
+        let _timed = metrics::database(Operation::Read);
         let ready = self.ready()?;
         let path = self.path.clone();
         let readers = Arc::clone(&ready.readers);
@@ -107,6 +109,7 @@ impl Sqlite {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>, &Ready) -> rusqlite::Result<Change<T>> + Send + 'static,
     {
+        let _timed = metrics::database(Operation::Write);
         let ready = self.ready()?;
         let writer = Arc::clone(&ready.writer);
         let mut conn = tokio::time::timeout(WRITER_WAIT, writer.lock_owned()).await.map_err(|_| busy())?;
@@ -185,6 +188,14 @@ impl Store for Sqlite {
     /// A disk that is full is not foreseen by this: nothing is written.
     async fn check_writable(&self) -> Result<()> {
         self.write(|_, _| Ok(Change::Undo(()))).await
+    }
+
+    fn connections(&self) -> (usize, usize) {
+        let Ok(ready) = self.ready() else { return (0, 0) };
+        let reading = READERS.saturating_sub(ready.readers.permits.available_permits());
+        let writing = usize::from(ready.writer.try_lock().is_err());
+        let idle = ready.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (idle + (1 - writing), reading + writing)
     }
 
     async fn close(&self) {

@@ -112,6 +112,15 @@ impl Sessions for Sqlite {
         self.read(move |conn, _| list(conn, which, params![range.first, range.last])).await
     }
 
+    async fn count_sessions(&self, now: Timestamp, idle_since: Timestamp) -> Result<u64> {
+        self.read(move |conn, _| {
+            let sql = "select count(*) from doorward_sessions where expires_at > ?1 and last_seen_at > ?2";
+            conn.query_row(sql, params![now.unix(), idle_since.unix()], |row| row.get::<_, i64>(0))
+        })
+        .await
+        .map(|count| u64::try_from(count).unwrap_or(0))
+    }
+
     async fn sweep_sessions(&self, now: Timestamp, idle_since: Timestamp, limit: u32) -> Result<u64> {
         self.write(move |tx, _| {
             let expired = "delete from doorward_sessions where handle in \

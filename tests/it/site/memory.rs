@@ -150,6 +150,10 @@ impl Sessions for Memory {
         Ok(Vec::new())
     }
 
+    async fn count_sessions(&self, _: Timestamp, _: Timestamp) -> Result<u64> {
+        Ok(0)
+    }
+
     async fn sweep_sessions(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<u64> {
         Ok(0)
     }
@@ -299,6 +303,10 @@ impl Store for Memory {
 
     async fn check_writable(&self) -> Result<()> {
         self.working().map(drop)
+    }
+
+    fn connections(&self) -> (usize, usize) {
+        (0, 0)
     }
 
     async fn close(&self) {}
