@@ -76,6 +76,9 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// When it ends whatever happens.
     pub expires_at: Timestamp,
+    /// When the person last showed the provider who they are, as far as is known: a provider that remembers them may have
+    /// let them through at `created_at` without asking.
+    pub proved_at: Option<Timestamp>,
     /// The browser's address at the sign-in.
     pub address: String,
     /// What the browser called itself, at most 256 characters.

@@ -236,9 +236,9 @@ impl Sessions {
         self.store.end_sessions_of(&kept.user_id, Some(&kept.handle)).await
     }
 
-    /// Whether the person signed in so lately that they may do what a browser left open must not.
+    /// Whether the person showed so lately who they are that they may do what a browser left open must not.
     pub fn is_fresh(&self, session: &Session) -> bool {
-        self.clock.now().since(session.created_at) <= FRESH
+        session.proved_at.is_some_and(|then| self.clock.now().since(then) <= FRESH)
     }
 
     /// The sessions of one user or of all that have not ended, the newest first.

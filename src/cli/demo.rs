@@ -161,6 +161,7 @@ async fn token_for(
         created_at: now,
         last_seen_at: now,
         expires_at: now + DAY,
+        proved_at: Some(now),
         address: String::new(),
         user_agent: "doorward demo".to_owned(),
     };

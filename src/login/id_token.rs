@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::login::identity::{Claims, subject};
 
 /// How far the clocks may differ.
-const LEEWAY: Duration = Duration::from_secs(30);
+pub const LEEWAY: Duration = Duration::from_secs(30);
 
 /// How far ahead of our clock a token may have been issued.
 const IAT_AHEAD: Duration = Duration::from_secs(60);
@@ -161,6 +161,11 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<Result<(), String>, Fa
         return Ok(Err(format!("it is not valid yet, here it is {now}")));
     }
     Ok(Ok(()))
+}
+
+/// When the person showed the provider who they are, where it says so.
+pub fn auth_time(claims: &Claims) -> Result<Option<Timestamp>, String> {
+    moment(claims, "auth_time").map_err(|_| "auth_time is no time".to_owned())
 }
 
 /// The claim as a moment; fractions are cut (RFC 7519, section 2, `NumericDate`).

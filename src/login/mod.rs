@@ -26,6 +26,7 @@ use tokio::sync::broadcast;
 
 pub use self::discovery::clocks_differ;
 use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
 use crate::credential::Plain;
@@ -124,6 +125,18 @@ pub struct Failed {
     pub spent: Option<String>,
 }
 
+/// What the provider shall show (OpenID Connect Core 1.0, section 3.1.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prompt {
+    /// What the configuration says.
+    #[default]
+    Configured,
+    /// Its chooser of accounts, too.
+    SelectAccount,
+    /// Whatever proves anew who somebody is. Google knows nothing of the kind and shows its chooser.
+    Login,
+}
+
 /// Why a sign-in failed. Sentences for the log; pages have their own.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -154,6 +167,9 @@ pub enum LoginError {
     /// The provider refuses us: wrong client id or secret, wrong redirect URI, a spent code.
     #[error("the provider refused the code: {0}")]
     CodeRefused(String),
+    /// The person was to show anew who they are, and the provider says that they did so before that only.
+    #[error("the provider did not ask the person again: auth_time is {0}")]
+    NotAskedAgain(Timestamp),
     /// What the provider sent does not hold: signature, issuer, audience, times, nonce, subject …
     #[error("the ID token does not hold: {0}")]
     BadIdToken(String),
@@ -206,6 +222,7 @@ impl LoginError {
             Self::ProviderError(_) => "provider_error",
             Self::ProviderUnavailable(_) => "provider_unavailable",
             Self::CodeRefused(_) => "code_refused",
+            Self::NotAskedAgain(_) => "not_asked_again",
             Self::BadIdToken(_) => "bad_id_token",
             Self::ClockSkew(_) => "clock_skew",
             Self::EmailUnverified(_) => "email_unverified",
@@ -284,11 +301,10 @@ impl Login {
         Ok(known.ahead)
     }
 
-    /// Starts a sign-in that shall end at `return_to`. `choose_account`: let the provider show its chooser even
-    /// where the configuration does not ask for it. Asks the provider's metadata; the store only for the sealing key,
+    /// Starts a sign-in that shall end at `return_to`. Asks the provider's metadata; the store only for the sealing key,
     /// and only until that was read once.
-    pub async fn begin(&self, return_to: Option<ReturnTo>, choose_account: bool) -> Result<Begun, LoginError> {
-        let begun = self.room.begin(return_to, choose_account).await;
+    pub async fn begin(&self, return_to: Option<ReturnTo>, prompt: Prompt) -> Result<Begun, LoginError> {
+        let begun = self.room.begin(return_to, prompt).await;
         if let Err(error) = &begun {
             tracing::warn!(reason = error.reason(), "a sign-in could not begin: {error}");
         }

@@ -5,7 +5,8 @@
 //! that was changed, moved to another cookie or made by somebody else does not open.
 //!
 //! Sealed value, before base64url: version (1 byte), key id (4), nonce (12), then encrypted: state (32), nonce (32),
-//! verifier (32), provider (16), moment of the beginning (8), where to return (the rest); then the tag (16).
+//! verifier (32), provider (16), moment of the beginning (8), a mark where the person must prove anew who they are (0 or 1),
+//! where to return (the rest); then the tag (16).
 
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const SECRET: usize = 32;
 const FINGERPRINT: usize = 16;
 const MOMENT: usize = 8;
 
+/// Stands before where to return, and never in an address.
+const MUST_PROVE: u8 = 1;
+
 /// A random value of 256 bits that goes out as 43 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Nonce256([u8; SECRET]);
@@ -63,6 +67,8 @@ pub struct PendingLogin {
     pub provider: [u8; FINGERPRINT],
     /// When it was begun.
     pub begun_at: Timestamp,
+    /// Whether the person was to show anew who they are, and `auth_time` must say so.
+    pub must_prove: bool,
     /// Where the person wanted to go, unchecked: rules may have changed meanwhile.
     pub return_to: Option<String>,
 }
@@ -71,7 +77,7 @@ impl PendingLogin {
     /// A login at `provider`, begun at `now`, with fresh secrets.
     pub fn begin(random: &dyn Random, provider: [u8; FINGERPRINT], now: Timestamp, return_to: Option<String>) -> Self {
         let (state, nonce, verifier) = (Nonce256::new(random), Nonce256::new(random), Nonce256::new(random));
-        Self { state, nonce, verifier, provider, begun_at: now, return_to }
+        Self { state, nonce, verifier, provider, begun_at: now, must_prove: false, return_to }
     }
 
     /// Whether it can still be finished at `now`.
@@ -120,12 +126,14 @@ impl PendingLogin {
 
     fn to_bytes(&self) -> Vec<u8> {
         let return_to = self.return_to.as_deref().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(3 * SECRET + FINGERPRINT + MOMENT + return_to.len() + AES_256_GCM.tag_len());
+        let mut bytes =
+            Vec::with_capacity(3 * SECRET + FINGERPRINT + MOMENT + 1 + return_to.len() + AES_256_GCM.tag_len());
         for secret in [self.state, self.nonce, self.verifier] {
             bytes.extend(secret.0);
         }
         bytes.extend(self.provider);
         bytes.extend(self.begun_at.unix().to_be_bytes());
+        bytes.extend(self.must_prove.then_some(MUST_PROVE));
         bytes.extend(return_to.as_bytes());
         bytes
     }
@@ -136,6 +144,10 @@ impl PendingLogin {
         let (verifier, bytes) = bytes.split_first_chunk()?;
         let (provider, bytes) = bytes.split_first_chunk()?;
         let (begun_at, return_to) = bytes.split_first_chunk::<MOMENT>()?;
+        let (must_prove, return_to) = match return_to.split_first() {
+            Some((&MUST_PROVE, rest)) => (true, rest),
+            _ => (false, return_to),
+        };
         let return_to = std::str::from_utf8(return_to).ok()?;
         Some(Self {
             state: Nonce256(*state),
@@ -143,6 +155,7 @@ impl PendingLogin {
             verifier: Nonce256(*verifier),
             provider: *provider,
             begun_at: Timestamp::from_unix(i64::from_be_bytes(*begun_at)),
+            must_prove,
             return_to: Some(return_to.to_owned()).filter(|address| !address.is_empty()),
         })
     }

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::provider::Provider as Config;
+use crate::config::provider::{GOOGLE_ISSUER, Provider as Config};
 use crate::login::discovery::{Discovery, Known, Metadata};
 use crate::login::http::{Http, HttpError, HttpSetupError, is_safe};
 use crate::login::id_token::{self, Expected, Fault};
@@ -101,6 +101,11 @@ impl Provider {
         &self.config.name
     }
 
+    /// Whether it is Google.
+    pub fn is_google(&self) -> bool {
+        self.config.issuer == GOOGLE_ISSUER
+    }
+
     /// Where it sends browsers back to.
     pub fn redirect_uri(&self) -> &str {
         self.redirect_uri.as_str()
@@ -144,6 +149,10 @@ impl Provider {
         if let Some(prompt) = prompt {
             request = request.add_extra_param("prompt", prompt);
         }
+        if pending.must_prove {
+            // Asks for `auth_time` in the answer, by which it is seen whether the provider did as it was told.
+            request = request.set_max_age(Duration::ZERO);
+        }
         if let Some(hosted_domain) = hosted_domain {
             // Only a hint to the chooser; the rules look at the signed claim.
             request = request.add_extra_param("hd", hosted_domain);
@@ -157,14 +166,15 @@ impl Provider {
         turn.ok_or_else(|| LoginError::ProviderUnavailable("too many sign-ins at once".to_owned()))
     }
 
-    /// Spends `code` and returns who it was for. Never repeated: a code can be spent once.
+    /// Spends `code` and returns who it was for, and when they last showed who they are. Never repeated: a code can be
+    /// spent once.
     pub async fn identify(
         &self,
         known: &Known,
         code: String,
         pending: &PendingLogin,
         clock: &dyn Clock,
-    ) -> Result<Identity, LoginError> {
+    ) -> Result<(Identity, Option<Timestamp>), LoginError> {
         let client = self.client(&known.metadata);
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))
@@ -173,8 +183,27 @@ impl Provider {
             .await
             .map_err(|error| exchange_failed(&error))?;
         let claims = self.verified(&tokens, known, &pending.nonce.encoded(), clock.now()).await?;
+        let proved_at = self.proved_at(&claims, pending, clock.now())?;
         let userinfo = self.userinfo(&known.metadata, tokens.access_token(), &claims).await?;
-        identity::identity(&claims, userinfo.as_ref(), &self.config)
+        Ok((identity::identity(&claims, userinfo.as_ref(), &self.config)?, proved_at))
+    }
+
+    /// When the person last showed who they are, as far as is known (OpenID Connect Core 1.0, section 3.1.3.7, 13). A
+    /// provider that was told to ask anew and does not say whether it did is believed. Google never says, and asks as
+    /// often as it sees fit.
+    fn proved_at(
+        &self,
+        claims: &Claims,
+        pending: &PendingLogin,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, LoginError> {
+        match id_token::auth_time(claims).map_err(LoginError::BadIdToken)? {
+            Some(then) if pending.must_prove && then + id_token::LEEWAY < pending.begun_at => {
+                Err(LoginError::NotAskedAgain(then))
+            }
+            Some(then) => Ok(Some(then.min(now))),
+            None => Ok((pending.must_prove || self.is_google()).then_some(now)),
+        }
     }
 
     /// Whether the provider takes us for a client of its own: it looks at who asks before it looks at the code, and this

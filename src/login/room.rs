@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::access::{Access, Decision};
 use crate::audit::{self, Audit};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
 use crate::credential::Plain;
@@ -14,7 +14,7 @@ use crate::login::attempts::Attempts;
 use crate::login::pending::{self, NotOpened, PendingLogin};
 use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::{ReturnRules, ReturnTo};
-use crate::login::{Answer, Begun, Failed, Finished, LoginError, SealedPendingLogin, cleaned};
+use crate::login::{Answer, Begun, Failed, Finished, LoginError, Prompt, SealedPendingLogin, cleaned};
 use crate::model::{Actor, Browser, EventKind, Identity, Origin, Session, User, UserId};
 use crate::names::Names;
 use crate::random::{self, Random};
@@ -99,14 +99,20 @@ impl Room {
     }
 
     /// See [`crate::login::Login::begin`].
-    pub async fn begin(&self, return_to: Option<ReturnTo>, choose_account: bool) -> Result<Begun, LoginError> {
+    pub async fn begin(&self, return_to: Option<ReturnTo>, prompt: Prompt) -> Result<Begun, LoginError> {
         let mut keys = self.keys_at_hand();
         if keys.is_empty() {
             keys = self.read_keys().await?;
         }
         let return_to = return_to.map(|address| address.as_str().to_owned());
-        let pending = PendingLogin::begin(&*self.random, self.fingerprint, self.clock.now(), return_to);
-        let prompt = self.prompt(choose_account);
+        let must_prove = prompt == Prompt::Login && !self.provider.is_google();
+        let mut pending = PendingLogin::begin(&*self.random, self.fingerprint, self.clock.now(), return_to);
+        pending.must_prove = must_prove;
+        let prompt = match prompt {
+            Prompt::Configured => self.prompt.clone().filter(|prompt| !prompt.is_empty()),
+            Prompt::Login if must_prove => Some(self.prompt_with("login")),
+            Prompt::SelectAccount | Prompt::Login => Some(self.prompt_with("select_account")),
+        };
         let hosted_domain = self.access.hosted_domain_hint();
         let authorization_url = self.provider.authorization_url(&pending, prompt.as_deref(), hosted_domain).await?;
         let no_key = || StoreError::Refused("it gave no key to seal pending logins with".to_owned());
@@ -114,18 +120,14 @@ impl Room {
         Ok(Begun { authorization_url, pending })
     }
 
-    /// `prompt` of the request (OpenID Connect Core 1.0, section 3.1.2.1). `none` stands alone or not at all.
-    fn prompt(&self, choose_account: bool) -> Option<String> {
-        let configured = self.prompt.as_deref().filter(|prompt| !prompt.is_empty());
-        if !choose_account {
-            return configured.map(str::to_owned);
+    /// The configured `prompt` and `word`. `none` stands alone or not at all (OpenID Connect Core 1.0, section 3.1.2.1).
+    fn prompt_with(&self, word: &str) -> String {
+        let configured = self.prompt.as_deref().unwrap_or_default().split_ascii_whitespace();
+        let mut words: Vec<&str> = configured.filter(|configured| !matches!(*configured, "none")).collect();
+        if !words.contains(&word) {
+            words.push(word);
         }
-        let mut words: Vec<&str> = configured.unwrap_or_default().split_ascii_whitespace().collect();
-        words.retain(|word| *word != "none");
-        if !words.contains(&"select_account") {
-            words.push("select_account");
-        }
-        Some(words.join(" "))
+        words.join(" ")
     }
 
     /// Finds and opens the pending login that bears the answer's state. A wrong state spends nothing.
@@ -193,9 +195,9 @@ impl Room {
             return Err(attempt.over(LoginError::NoPendingLogin));
         }
         let answered = self.provider.identify(&known, code, &attempt.pending, &*self.clock).await;
-        let identity = answered.map_err(|error| attempt.over(error))?;
-        let (session, user) =
-            self.open_session(identity, browser, previous).await.map_err(|error| attempt.over(error))?;
+        let (identity, proved_at) = answered.map_err(|error| attempt.over(error))?;
+        let opened = self.open_session(identity, proved_at, browser, previous).await;
+        let (session, user) = opened.map_err(|error| attempt.over(error))?;
         Ok(Finished { session, user, return_to: attempt.return_to, spent: attempt.label })
     }
 
@@ -203,6 +205,7 @@ impl Room {
     async fn open_session(
         &self,
         identity: Identity,
+        proved_at: Option<Timestamp>,
         browser: Browser,
         previous: Option<Plain>,
     ) -> Result<(Plain, User), LoginError> {
@@ -222,6 +225,7 @@ impl Room {
             created_at: now,
             last_seen_at: now,
             expires_at: now + self.lifetime,
+            proved_at,
             address: browser.address,
             user_agent: browser.user_agent.chars().filter(|char| !char.is_control()).take(MAX_USER_AGENT).collect(),
         };

@@ -96,7 +96,7 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         home: "/",
         sessions: "/account/sessions",
         tokens: "/account/tokens",
-        fresh_sign_in: "/login?rd=%2Faccount&prompt=select_account",
+        fresh_sign_in: "/login?rd=%2Faccount&prompt=login",
         download: "/account/download",
         delete: "/account/delete",
     };
@@ -141,7 +141,7 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         email,
         row: "Your number stays in this site's own table, without your email, name and picture.",
         is_fresh: true,
-        fresh_sign_in_url: "/login?rd=%2Faccount%2Fdelete&prompt=select_account",
+        fresh_sign_in_url: "/login?rd=%2Faccount%2Fdelete&prompt=login",
         delete_url: "/account/delete",
         account_url: "/account",
     };
@@ -151,7 +151,7 @@ fn accounts(pages: &Pages) -> Vec<Sample> {
         refusal: None,
         is_fresh: true,
         device_url: "/device",
-        fresh_sign_in_url: "/login?rd=%2Fdevice&prompt=select_account",
+        fresh_sign_in_url: "/login?rd=%2Fdevice&prompt=login",
         home_url: "/",
     };
     let mistyped =

@@ -60,6 +60,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0006_device_network.sql"),
     },
+    Step {
+        number: 7,
+        name: "when the person of a session last showed who they are",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0007_session_proved.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -99,6 +105,12 @@ pub const MYSQL: &[Step] = &[
         name: "the network that a terminal asks from",
         needs: 1,
         sql: include_str!("migrations/mysql/0006_device_network.sql"),
+    },
+    Step {
+        number: 7,
+        name: "when the person of a session last showed who they are",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0007_session_proved.sql"),
     },
 ];
 

@@ -11,7 +11,7 @@ use tracing::Instrument;
 use url::form_urlencoded;
 
 use crate::login::return_to::ReturnTo;
-use crate::login::{Answer, Failed, Finished, Login, LoginError};
+use crate::login::{Answer, Failed, Finished, Login, LoginError, Prompt};
 use crate::web::answer::{login_card, see_other, with_cookie};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
@@ -41,12 +41,16 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     if let Some(fault) = circle(&app, headers, query, return_to.as_ref()).await {
         return Err(fault.into());
     }
-    let choose_account = parameter(query, "prompt").is_some_and(|prompt| prompt == "select_account");
+    let prompt = match parameter(query, "prompt").as_deref() {
+        Some("select_account") => Prompt::SelectAccount,
+        Some("login") => Prompt::Login,
+        _ => Prompt::Configured,
+    };
     if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !login.shows_chooser() {
         // No link on another site signs anybody in silently.
         return Ok(login_card(&app, &app.paths.login(return_to.as_ref()))?);
     }
-    let begun = login.begin(return_to.clone(), choose_account).await;
+    let begun = login.begin(return_to.clone(), prompt).await;
     let begun = begun.map_err(|error| Fault::Login(Box::new(Failed { error, return_to, spent: None })))?;
     let response = see_other(begun.authorization_url.as_str());
     let pending = app.cookies.pending(headers);

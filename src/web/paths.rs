@@ -211,16 +211,19 @@ impl Paths {
         format!("{}?rd={}", self.to(LOGIN), utf8_percent_encode(&self.to(door), PLAIN))
     }
 
-    /// Where a sign-in starts that is to be a deliberate one and ends at `door`.
+    /// Where a sign-in starts that proves anew who somebody is and ends at `door`.
     pub fn fresh_sign_in(&self, door: &str) -> String {
-        format!("{}&prompt=select_account", self.login_to(door))
+        with_prompt(self.login_to(door), "login")
     }
 
-    /// The same, with the provider's chooser of accounts.
+    /// The same, ending at `return_to`.
+    pub fn fresh_sign_in_for(&self, return_to: Option<&ReturnTo>) -> String {
+        with_prompt(self.login(return_to), "login")
+    }
+
+    /// Where a sign-in starts with the provider's chooser of accounts.
     pub fn other_account(&self, return_to: Option<&ReturnTo>) -> String {
-        let login = self.login(return_to);
-        let separator = if login.contains('?') { '&' } else { '?' };
-        format!("{login}{separator}prompt=select_account")
+        with_prompt(self.login(return_to), "select_account")
     }
 
     /// Where a log-out is sent that ends at `return_to`.
@@ -234,4 +237,9 @@ impl Paths {
             None => self.to(door),
         }
     }
+}
+
+fn with_prompt(login: String, prompt: &str) -> String {
+    let separator = if login.contains('?') { '&' } else { '?' };
+    format!("{login}{separator}prompt={prompt}")
 }

@@ -227,6 +227,12 @@ fn login_told(failed: &Failed, paths: &Paths) -> Told {
             "Try again in a moment.",
             ("Try again", again),
         ),
+        LoginError::NotAskedAgain(_) => told(
+            "The provider did not ask you again",
+            "This page wants you to show anew who you are, and the sign-in provider let you through without that.",
+            "Sign out at the provider, then sign in again.",
+            ("Sign in again", paths.fresh_sign_in_for(failed.return_to.as_ref())),
+        ),
         LoginError::ClockSkew(_) => told(
             "The clocks do not agree",
             "This site's clock and the provider's are too far apart for a sign-in to be trusted.",

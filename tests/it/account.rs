@@ -122,7 +122,7 @@ async fn a_browser_left_open_makes_no_token() {
     let ada = site.sign_in("ada").await;
     site.clock.advance(Duration::from_secs(601));
     let page = account(&ada).await;
-    assert!(page.body.contains("/login?rd=/account&amp;prompt=select_account"), "{}", page.body);
+    assert!(page.body.contains("/login?rd=/account&amp;prompt=login"), "{}", page.body);
     assert!(!page.body.contains("name=\"days\""), "the form is not shown: {}", page.body);
     let answer = ada.submit("/account/tokens", &[("name", "late")]).await;
     assert_eq!(answer.status, 403, "{answer:#?}");

@@ -73,7 +73,7 @@ async fn a_token_is_made_only_soon_after_a_sign_in() {
     let late = make(&ada, json!({ "name": "late" })).await;
     assert_eq!((late.status, &late.json()["code"]), (403, &json!("reauthentication_required")), "{late:#?}");
     let login_url = late.json()["login_url"].as_str().expect("a way on").to_owned();
-    assert_eq!(login_url, format!("{}/login?rd=/account&prompt=select_account", site.url));
+    assert_eq!(login_url, format!("{}/login?rd=/account&prompt=login", site.url));
     let request = ada.visit(&login_url).await.location();
     let callback = site.authorize(ada.browser(), &request, "ada").await;
     let back = ada.visit(callback.as_str()).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
-use doorward::login::{Login, LoginError};
+use doorward::login::{Login, LoginError, Prompt};
 use doorward::store::StoreError;
 use serde_json::{Value, json};
 use url::Url;
@@ -22,15 +22,15 @@ fn query(url: &Url) -> HashMap<String, String> {
     map
 }
 
-async fn request(login: &Login, choose_account: bool) -> HashMap<String, String> {
-    query(&login.begin(None, choose_account).await.expect("the provider is there").authorization_url)
+async fn request(login: &Login, prompt: Prompt) -> HashMap<String, String> {
+    query(&login.begin(None, prompt).await.expect("the provider is there").authorization_url)
 }
 
 /// OIDC-03, OIDC-05, OIDC-31: code flow, PKCE, the smallest scopes, no `offline_access`, our own redirect URI.
 #[tokio::test]
 async fn the_request_asks_for_a_code_and_nothing_more() {
     let desk = Desk::open().await;
-    let begun = desk.login.begin(None, false).await.expect("the provider is there");
+    let begun = desk.login.begin(None, Prompt::Configured).await.expect("the provider is there");
     assert!(begun.authorization_url.as_str().starts_with(&format!("{}/authorize?", desk.provider.issuer())));
     let mut request = query(&begun.authorization_url);
     for (name, value) in [
@@ -54,7 +54,7 @@ async fn no_secret_is_ever_used_twice() {
     let desk = Desk::open().await;
     let (mut seen, mut labels, mut sealed) = (HashSet::new(), HashSet::new(), HashSet::new());
     for _ in 0..2000 {
-        let begun = desk.login.begin(None, false).await.expect("the provider is there");
+        let begun = desk.login.begin(None, Prompt::Configured).await.expect("the provider is there");
         let request = query(&begun.authorization_url);
         for name in ["state", "nonce", "code_challenge"] {
             let value = &request[name];
@@ -91,9 +91,30 @@ async fn the_chooser_is_asked_for_as_configured_and_on_demand() {
     ];
     for (configured, usual, chosen, shows) in table {
         let desk = Desk::open_with(|_, provider| provider.prompt = configured.map(str::to_owned)).await;
-        assert_eq!(request(&desk.login, false).await.get("prompt").map(String::as_str), usual, "{configured:?}");
-        assert_eq!(request(&desk.login, true).await.get("prompt").map(String::as_str), chosen, "{configured:?}");
+        assert_eq!(
+            request(&desk.login, Prompt::Configured).await.get("prompt").map(String::as_str),
+            usual,
+            "{configured:?}"
+        );
+        assert_eq!(
+            request(&desk.login, Prompt::SelectAccount).await.get("prompt").map(String::as_str),
+            chosen,
+            "{configured:?}"
+        );
         assert_eq!(desk.login.shows_chooser(), shows, "{configured:?}");
+    }
+}
+
+/// OpenID Connect Core 1.0, 3.1.2.1: who must prove anew who they are is asked by every provider that can.
+#[tokio::test]
+async fn a_proof_is_asked_for_where_the_provider_can_give_one() {
+    for (configured, sent) in
+        [(None, "login"), (Some("select_account"), "select_account login"), (Some("none"), "login")]
+    {
+        let desk = Desk::open_with(|_, provider| provider.prompt = configured.map(str::to_owned)).await;
+        let request = request(&desk.login, Prompt::Login).await;
+        assert_eq!(request.get("prompt").map(String::as_str), Some(sent), "{configured:?}");
+        assert_eq!(request.get("max_age").map(String::as_str), Some("0"), "it must say when: {configured:?}");
     }
 }
 
@@ -104,7 +125,7 @@ async fn the_hosted_domain_is_hinted_at_where_there_is_one() {
     for (domains, hint) in [(&[][..], None), (&["corp.com"], Some("corp.com")), (&["corp.com", "corp.org"], None)] {
         let domains: Vec<String> = domains.iter().map(|&domain| domain.to_owned()).collect();
         let desk = Desk::open_with(|config, _| config.access.hosted_domains = domains).await;
-        assert_eq!(request(&desk.login, false).await.get("hd").map(String::as_str), hint);
+        assert_eq!(request(&desk.login, Prompt::Configured).await.get("hd").map(String::as_str), hint);
     }
 }
 
@@ -135,7 +156,7 @@ async fn a_discovery_document_that_cannot_be_trusted_sends_nobody_anywhere() {
         let desk = Desk::open().await;
         let (member, value) = change(desk.provider.issuer());
         desk.provider.script().announce(member, value.clone());
-        let error = desk.login.begin(None, false).await.expect_err("a document that lies");
+        let error = desk.login.begin(None, Prompt::Configured).await.expect_err("a document that lies");
         assert_eq!(error.reason(), "provider_unavailable", "{member}={value}");
         assert!(error.to_string().contains(sentence), "{member}={value}: {error}");
         assert!(!desk.login.provider_is_known());
@@ -147,7 +168,7 @@ async fn a_discovery_document_that_cannot_be_trusted_sends_nobody_anywhere() {
 async fn pkce_is_used_even_where_the_provider_is_silent_about_it() {
     let desk = Desk::open().await;
     desk.provider.script().metadata.insert("code_challenge_methods_supported".to_owned(), None);
-    assert_eq!(request(&desk.login, false).await["code_challenge_method"], "S256");
+    assert_eq!(request(&desk.login, Prompt::Configured).await["code_challenge_method"], "S256");
     desk.sign_in().await.expect("the provider checks the verifier");
 }
 
@@ -161,7 +182,7 @@ async fn endpoints_come_from_the_discovery_document() {
         script.announce("authorization_endpoint", format!("{}/authorize?tenant=7", elsewhere.issuer()));
         script.announce("jwks_uri", format!("{}/keys", elsewhere.issuer()));
     }
-    let begun = desk.login.begin(None, false).await.expect("the provider is there");
+    let begun = desk.login.begin(None, Prompt::Configured).await.expect("the provider is there");
     assert!(begun.authorization_url.as_str().starts_with(&format!("{}/authorize?tenant=7&", elsewhere.issuer())));
     assert_eq!((desk.provider.hits(Door::Keys), elsewhere.hits(Door::Keys)), (0, 1));
 }
@@ -179,7 +200,7 @@ async fn redirects_are_never_followed() {
                 let target = format!("{}/caught", target.issuer());
                 script.answer(door, Canned::status(status).with_header("location", &target));
             }
-            let error = match desk.login.begin(None, false).await {
+            let error = match desk.login.begin(None, Prompt::Configured).await {
                 Err(error) => error,
                 Ok(begun) => {
                     let answer = desk.provider.approve(&begun.authorization_url);
@@ -199,13 +220,13 @@ async fn a_provider_that_is_away_is_said_quickly_and_found_again() {
     let Desk { provider, login, .. } = desk;
     let address = provider.address();
     drop(provider);
-    let error = until(Duration::from_secs(5), || async { login.begin(None, false).await.err() }).await;
+    let error = until(Duration::from_secs(5), || async { login.begin(None, Prompt::Configured).await.err() }).await;
     assert_eq!(error.reason(), "provider_unavailable");
     let asked = Instant::now();
-    login.begin(None, false).await.expect_err("it is away");
+    login.begin(None, Prompt::Configured).await.expect_err("it is away");
     assert!(asked.elapsed() < Duration::from_millis(500), "a dead provider was waited for");
     let _back = ScriptedProvider::start_at(address).await;
-    until(Duration::from_secs(5), || async { login.begin(None, false).await.ok() }).await;
+    until(Duration::from_secs(5), || async { login.begin(None, Prompt::Configured).await.ok() }).await;
     assert!(login.provider_is_known());
 }
 
@@ -216,7 +237,7 @@ async fn a_failing_provider_is_not_hammered() {
     desk.provider.script().answer(Door::Discovery, Canned::status(500));
     let begun = Instant::now();
     for _ in 0..200 {
-        desk.login.begin(None, false).await.expect_err("it fails");
+        desk.login.begin(None, Prompt::Configured).await.expect_err("it fails");
     }
     let allowed = 2 + begun.elapsed().as_secs() as usize;
     assert!(desk.provider.hits(Door::Discovery) <= allowed, "asked {} times", desk.provider.hits(Door::Discovery));
@@ -226,7 +247,7 @@ async fn a_failing_provider_is_not_hammered() {
 #[tokio::test]
 async fn discovery_happens_once_for_all_who_come_together() {
     let desk = Desk::open().await;
-    let many = (0..50).map(|_| desk.login.begin(None, false));
+    let many = (0..50).map(|_| desk.login.begin(None, Prompt::Configured));
     for begun in futures_util::future::join_all(many).await {
         begun.expect("the provider is there");
     }
@@ -239,13 +260,13 @@ async fn sign_ins_begin_while_the_store_is_away() {
     let desk = Desk::open().await;
     let away = || Some(StoreError::Unavailable("pulled the plug".to_owned()));
     desk.store.fail(away());
-    let error = desk.login.begin(None, false).await.expect_err("there is no key yet");
+    let error = desk.login.begin(None, Prompt::Configured).await.expect_err("there is no key yet");
     assert!(matches!(error, LoginError::Store(StoreError::Unavailable(_))), "{error}");
     desk.store.fail(None);
     desk.login.prepare().await.expect("the store is there");
     desk.store.fail(away());
     let asked = desk.store.key_questions();
-    desk.login.begin(None, false).await.expect("the key is known");
+    desk.login.begin(None, Prompt::Configured).await.expect("the key is known");
     assert_eq!(desk.store.key_questions(), asked);
 }
 
@@ -257,7 +278,7 @@ async fn sealed_logins_stay_small() {
     for (length, limit) in [(300, 4000 / 5 - "__Host-doorward-login-xxxxxxxxxx=; ".len()), (2048, 3800)] {
         let return_to = ReturnTo::parse(&format!("/{}", "a".repeat(length - 1)), &rules);
         assert!(return_to.is_some());
-        let begun = desk.login.begin(return_to, false).await.expect("the provider is there");
+        let begun = desk.login.begin(return_to, Prompt::Configured).await.expect("the provider is there");
         let value = begun.pending.value;
         assert!(value.len() <= limit, "{length} bytes became {}", value.len());
         URL_SAFE_NO_PAD.decode(&value).expect("base64url, which needs no quoting in a cookie");

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doorward::login::Login;
+use doorward::login::{Login, Prompt};
 use doorward::model::Browser;
 use doorward::store::SharedStore;
 use rcgen::CertificateParams;
@@ -26,7 +26,7 @@ async fn misbehaving(door: Door, canned: Canned) -> (&'static str, String, Durat
     desk.provider.script().without_claim("email");
     desk.provider.script().answer(door, canned);
     let begun = Instant::now();
-    let error = match desk.login.begin(None, false).await {
+    let error = match desk.login.begin(None, Prompt::Configured).await {
         Err(error) => error,
         Ok(begun) => {
             let answer = desk.provider.approve(&begun.authorization_url);
@@ -145,7 +145,7 @@ impl TlsProvider {
 async fn a_providers_certificate_is_verified_by_the_operators_authority() {
     for versions in [BOTH_VERSIONS, &[&version::TLS12], &[&version::TLS13]] {
         let provider = TlsProvider::start("localhost", |_| {}, versions).await;
-        provider.login(true).begin(None, false).await.expect("a good certificate");
+        provider.login(true).begin(None, Prompt::Configured).await.expect("a good certificate");
     }
 }
 
@@ -161,7 +161,7 @@ async fn a_certificate_that_does_not_hold_is_refused() {
     ];
     for (what, host, change, knows_authority) in table {
         let provider = TlsProvider::start(host, change, BOTH_VERSIONS).await;
-        let error = provider.login(knows_authority).begin(None, false).await.expect_err(what);
+        let error = provider.login(knows_authority).begin(None, Prompt::Configured).await.expect_err(what);
         assert_eq!(error.reason(), "provider_unavailable", "{what}");
         assert!(error.to_string().contains("certificate"), "{what}: {error}");
     }

@@ -8,7 +8,7 @@ use doorward::clock::Timestamp;
 use doorward::config::access::Access;
 use doorward::credential::Plain;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
-use doorward::login::{Answer, Failed, LoginError, SealedPendingLogin};
+use doorward::login::{Answer, Failed, LoginError, Prompt, SealedPendingLogin};
 use doorward::model::Browser;
 use doorward::store::{Key, Refusal, SharedStore, StoreError};
 use serde_json::json;
@@ -31,7 +31,8 @@ fn nothing_happened(desk: &Desk) {
 #[tokio::test]
 async fn a_sign_in_opens_one_session() {
     let desk = Desk::open().await;
-    let begun = desk.login.begin(return_to("/reports?q=1#top"), false).await.expect("the provider is there");
+    let begun =
+        desk.login.begin(return_to("/reports?q=1#top"), Prompt::Configured).await.expect("the provider is there");
     let answer = desk.provider.approve(&begun.authorization_url);
     let browser = Browser {
         address: "192.0.2.7".to_owned(),
@@ -131,7 +132,7 @@ async fn a_planted_cookie_of_the_same_name_locks_nobody_out() {
 async fn a_pending_login_is_good_for_ten_minutes() {
     for (minutes, seconds, is_stale) in [(9, 59, false), (10, 0, false), (10, 1, true), (600, 0, true)] {
         let desk = Desk::open().await;
-        let begun = desk.login.begin(return_to("/reports"), false).await.expect("the provider is there");
+        let begun = desk.login.begin(return_to("/reports"), Prompt::Configured).await.expect("the provider is there");
         let answer = desk.provider.approve(&begun.authorization_url);
         let time = Duration::from_secs(minutes * 60 + seconds);
         desk.clock.advance(time);
@@ -192,7 +193,7 @@ async fn keys_can_be_rotated_while_logins_are_pending() {
     let second = Key { id: 2, secret: [9; 32] };
     desk.store.set_keys([vec![second], first.expect("the store is there")].concat());
     let other = desk.another_instance();
-    let new = other.begin(None, false).await.expect("the provider is there");
+    let new = other.begin(None, Prompt::Configured).await.expect("the provider is there");
     let new_answer = desk.provider.approve(&new.authorization_url);
     desk.finish(new_answer, &new).await.expect("the new key is read when it is met");
     other.finish(old_answer, vec![old.pending], Browser::default(), None).await.expect("the old key still opens");
@@ -214,7 +215,10 @@ async fn tabs_do_not_get_into_each_others_way() {
     let mut tabs = Vec::new();
     for number in 0..5 {
         let address = format!("/tab/{number}");
-        tabs.push((desk.login.begin(return_to(&address), false).await.expect("the provider is there"), address));
+        tabs.push((
+            desk.login.begin(return_to(&address), Prompt::Configured).await.expect("the provider is there"),
+            address,
+        ));
     }
     let cookies: Vec<_> = tabs.iter().map(|(begun, _)| begun.pending.clone()).collect();
     for (begun, address) in tabs.iter().rev() {
@@ -255,7 +259,7 @@ async fn errors_of_the_provider_spend_the_login_and_say_little() {
         ("ä ü", "provider_error", "the provider answered an error without a name"),
     ];
     for (error, reason, sentence) in table {
-        let begun = desk.login.begin(return_to("/reports"), false).await.expect("the provider is there");
+        let begun = desk.login.begin(return_to("/reports"), Prompt::Configured).await.expect("the provider is there");
         let state = desk.provider.approve(&begun.authorization_url).state;
         let answer = Answer { state, error: Some(error.to_owned()), ..Answer::default() };
         let failed = desk.finish(answer.clone(), &begun).await.expect_err("an error");
@@ -447,7 +451,7 @@ async fn where_to_return_is_looked_at_again() {
     let there = ReturnTo::parse("https://app.test/x", &ReturnRules::new(&generous.public_url, &generous.apps));
     assert!(there.is_some());
     for (login, expected) in [(desk.login.clone(), there.clone()), (desk.another_instance(), None)] {
-        let begun = desk.login.begin(there.clone(), false).await.expect("the provider is there");
+        let begun = desk.login.begin(there.clone(), Prompt::Configured).await.expect("the provider is there");
         let answer = desk.provider.approve(&begun.authorization_url);
         let finished = login.finish(answer, vec![begun.pending], Browser::default(), None).await;
         assert_eq!(finished.expect("an honest provider").return_to, expected);

@@ -1,5 +1,7 @@
 //! What an ID token must be for somebody to be signed in by it: every row is a lie of the provider's.
 
+use doorward::clock::Timestamp;
+use doorward::login::Prompt;
 use serde_json::{Value, json};
 
 use crate::site::desk::Desk;
@@ -389,5 +391,34 @@ async fn token_responses_are_read_with_patience_and_without_trust() {
         let failed = desk.sign_in().await.expect_err("no token response");
         assert_eq!(failed.error.reason(), reason, "row {number}: {}", failed.error);
         assert_eq!(desk.store.open_sessions().len(), sessions, "row {number}");
+    }
+}
+
+/// OpenID Connect Core 1.0, 3.1.3.7, 13: when the person showed who they are, and whether that is enough.
+#[tokio::test]
+async fn whoever_was_let_through_unasked_has_proved_nothing() {
+    let moment = Timestamp::from_unix;
+    let proof = async |prompt: Prompt, auth_time: Option<Value>| {
+        let desk = Desk::open().await;
+        desk.provider.script().claims.insert("auth_time".to_owned(), auth_time);
+        let begun = desk.login.begin(None, prompt).await.expect("the provider is there");
+        let answer = desk.provider.approve(&begun.authorization_url);
+        let finished = desk.finish(answer, &begun).await.map_err(|failed| failed.error.reason());
+        finished.map(|_| desk.store.open_sessions()[0].proved_at)
+    };
+    for (prompt, auth_time, proved) in [
+        (Prompt::Configured, Some(json!(NOW)), Ok(Some(moment(NOW)))),
+        (Prompt::Configured, Some(json!(NOW - 7200)), Ok(Some(moment(NOW - 7200)))),
+        (Prompt::Configured, Some(json!(NOW + 20)), Ok(Some(moment(NOW)))),
+        (Prompt::Configured, None, Ok(None)),
+        (Prompt::SelectAccount, None, Ok(None)),
+        (Prompt::Login, Some(json!(NOW)), Ok(Some(moment(NOW)))),
+        (Prompt::Login, Some(json!(NOW - 29)), Ok(Some(moment(NOW - 29)))),
+        (Prompt::Login, None, Ok(Some(moment(NOW)))),
+        (Prompt::Login, Some(json!(NOW - 31)), Err("not_asked_again")),
+        (Prompt::Login, Some(json!("now")), Err("bad_id_token")),
+        (Prompt::Login, Some(json!(-5)), Err("bad_id_token")),
+    ] {
+        assert_eq!(proof(prompt, auth_time.clone()).await, proved, "{prompt:?}, {auth_time:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The provider's keys: which are used, and when they are asked for again.
 
+use doorward::login::Prompt;
 use std::time::Duration;
 
 use serde_json::json;
@@ -145,20 +146,20 @@ async fn keys_that_cannot_be_fetched_leave_the_old_ones() {
 #[tokio::test]
 async fn what_has_aged_is_fetched_anew_while_it_serves() {
     let desk = Desk::open().await;
-    desk.login.begin(None, false).await.expect("the provider is there");
+    desk.login.begin(None, Prompt::Configured).await.expect("the provider is there");
     let asked = || (desk.provider.hits(Door::Discovery), desk.provider.hits(Door::Keys));
     assert_eq!(asked(), (1, 1));
     pass(Duration::from_secs(59 * 60)).await;
-    desk.login.begin(None, false).await.expect("known");
+    desk.login.begin(None, Prompt::Configured).await.expect("known");
     assert_eq!(asked(), (1, 1));
     pass(Duration::from_secs(2 * 60)).await;
-    desk.login.begin(None, false).await.expect("known");
+    desk.login.begin(None, Prompt::Configured).await.expect("known");
     until(|| asked() == (1, 2)).await;
     pass(Duration::from_secs(24 * 60 * 60)).await;
     desk.provider.script().answer(Door::Discovery, Canned::status(500));
-    desk.login.begin(None, false).await.expect("known, although it has aged");
+    desk.login.begin(None, Prompt::Configured).await.expect("known, although it has aged");
     until(|| asked().0 == 2).await;
-    desk.login.begin(None, false).await.expect("known, although it could not be fetched anew");
+    desk.login.begin(None, Prompt::Configured).await.expect("known, although it could not be fetched anew");
     assert_eq!(asked().0, 2, "a failure is not followed by another question at once");
 }
 
@@ -170,12 +171,12 @@ async fn the_providers_word_on_the_age_of_its_keys_counts_within_bounds() {
         let keys = Canned::json(json!({ "keys": [Key::numbered(0).public()] }));
         let keys = keys.with_header("cache-control", &format!("public, max-age={max_age}, must-revalidate"));
         desk.provider.script().answer(Door::Keys, keys);
-        desk.login.begin(None, false).await.expect("the provider is there");
+        desk.login.begin(None, Prompt::Configured).await.expect("the provider is there");
         pass(Duration::from_secs(still_fresh)).await;
-        desk.login.begin(None, false).await.expect("known");
+        desk.login.begin(None, Prompt::Configured).await.expect("known");
         pass(Duration::from_secs(aged - still_fresh)).await;
         assert_eq!(desk.provider.hits(Door::Keys), 1, "max-age={max_age} was not believed");
-        desk.login.begin(None, false).await.expect("known");
+        desk.login.begin(None, Prompt::Configured).await.expect("known");
         until(|| desk.provider.hits(Door::Keys) == 2).await;
     }
 }

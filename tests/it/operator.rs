@@ -60,6 +60,7 @@ impl Desk {
             created_at: now,
             last_seen_at: now,
             expires_at: now + Duration::from_secs(3600),
+            proved_at: Some(now),
             address: "192.0.2.7".to_owned(),
             user_agent: "Browser \u{1b}[31m of tests".to_owned(),
         };

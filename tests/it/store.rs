@@ -116,6 +116,7 @@ pub fn session(subject: &str, number: u32) -> Session {
         created_at: NOW,
         last_seen_at: NOW,
         expires_at: NOW + Duration::from_secs(3600),
+        proved_at: Some(NOW),
         address: "192.0.2.7".to_owned(),
         user_agent: "Mozilla/5.0 (🦊)".to_owned(),
     }

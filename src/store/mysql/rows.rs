@@ -14,7 +14,8 @@ pub const USER: &str = "i.user_id, i.provider, i.issuer, i.subject, i.email, i.e
                         i.name, i.picture, i.created_at, i.last_login_at, i.blocked_at";
 
 /// What a [`Session`] is read from, in the order that [`session`] expects; the table is called `s`.
-pub const SESSION: &str = "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent";
+pub const SESSION: &str =
+    "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent, s.proved_at";
 
 /// What a [`Token`] is read from, in the order that [`token`] expects; the table is called `t`.
 pub const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at, \
@@ -87,6 +88,7 @@ pub fn session(row: &mut Row) -> Result<Session> {
         expires_at: moment(row, 4)?,
         address: taken(row, 5)?,
         user_agent: taken(row, 6)?,
+        proved_at: moment_if_any(row, 7)?,
     })
 }
 

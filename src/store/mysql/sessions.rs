@@ -43,7 +43,7 @@ impl Sessions for Mysql {
             let filled = || chunk.iter().chain(std::iter::repeat(&chunk[0])).take(SIZES[place]);
             let params = || filled().map(|handle| param(handle.as_bytes())).collect();
             for mut row in self.ask(VISITOR, |ready| ready.lookups.0[place].clone(), params).await? {
-                found.push((session(&mut row)?, user(&mut row, 7)?));
+                found.push((session(&mut row)?, user(&mut row, 8)?));
             }
         }
         Ok(in_order_of(handles, found))

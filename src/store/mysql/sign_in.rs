@@ -306,7 +306,7 @@ async fn write_identity(conn: &mut Conn, user: &User, is_new: bool) -> mysql_asy
 
 async fn insert_session(conn: &mut Conn, session: &Session, user_id: &UserId) -> mysql_async::Result<()> {
     let sql = "insert into doorward_sessions (handle, user_id, created_at, last_seen_at, expires_at, address, \
-               user_agent) values (?, ?, ?, ?, ?, ?, ?)";
+               user_agent, proved_at) values (?, ?, ?, ?, ?, ?, ?, ?)";
     let params = vec![
         param(session.handle.as_bytes()),
         param(user_id.as_str()),
@@ -315,6 +315,7 @@ async fn insert_session(conn: &mut Conn, session: &Session, user_id: &UserId) ->
         param(session.expires_at.unix()),
         param(session.address.as_str()),
         param(session.user_agent.as_str()),
+        param(session.proved_at.map(Timestamp::unix)),
     ];
     exec(conn, sql, params).await.map(drop)
 }

@@ -15,7 +15,8 @@ use crate::store::sqlite::{Change, Ready, Sqlite};
 use crate::store::{Result, Sessions};
 
 /// What a [`Session`] is read from, in the order that [`read_session`] expects; the table is called `s`.
-const SESSION: &str = "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent";
+const SESSION: &str =
+    "s.handle, s.user_id, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent, s.proved_at";
 
 fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
@@ -26,6 +27,7 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
         expires_at: Timestamp::from_unix(row.get(4)?),
         address: row.get(5)?,
         user_agent: row.get(6)?,
+        proved_at: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_unix),
     })
 }
 
@@ -143,7 +145,7 @@ fn find(conn: &Connection, ready: &Ready, handles: &[Hashed]) -> rusqlite::Resul
         let filled = chunk.iter().chain(std::iter::repeat(&chunk[0])).take(SIZES[place]);
         let mut rows = statement.query(params_from_iter(filled.map(Hashed::as_bytes)))?;
         while let Some(row) = rows.next()? {
-            found.push((read_session(row)?, read_user(row, 7)?));
+            found.push((read_session(row)?, read_user(row, 8)?));
         }
     }
     Ok(in_order_of(handles, found))
@@ -177,8 +179,8 @@ fn list(conn: &Connection, which: &str, params: impl Params) -> rusqlite::Result
 /// Opens `session` for `user_id`.
 pub fn insert_session(tx: &Transaction<'_>, session: &Session, user_id: &UserId) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "insert into doorward_sessions (handle, user_id, created_at, last_seen_at, expires_at, address, user_agent) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "insert into doorward_sessions (handle, user_id, created_at, last_seen_at, expires_at, address, user_agent, \
+         proved_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         session.handle.as_bytes(),
@@ -188,6 +190,7 @@ pub fn insert_session(tx: &Transaction<'_>, session: &Session, user_id: &UserId)
         session.expires_at.unix(),
         session.address,
         session.user_agent,
+        session.proved_at.map(Timestamp::unix),
     ])?;
     Ok(())
 }

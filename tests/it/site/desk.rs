@@ -6,7 +6,7 @@ use doorward::clock::{ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::config::provider::Provider as ProviderConfig;
 use doorward::config::public_url::PublicUrl;
-use doorward::login::{Answer, Begun, Failed, Finished, Login};
+use doorward::login::{Answer, Begun, Failed, Finished, Login, Prompt};
 use doorward::model::Browser;
 use doorward::names::Names;
 use doorward::random::SeededRandom;
@@ -55,7 +55,7 @@ impl Desk {
 
     /// Somebody goes to the provider and agrees. What their browser has then.
     pub async fn approved(&self) -> (Begun, Answer) {
-        let begun = self.login.begin(None, false).await.expect("the provider is there");
+        let begun = self.login.begin(None, Prompt::Configured).await.expect("the provider is there");
         let answer = self.provider.approve(&begun.authorization_url);
         (begun, answer)
     }

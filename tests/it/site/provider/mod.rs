@@ -374,6 +374,7 @@ impl State {
             "iss": self.issuer,
             "aud": script.client_id,
             "iat": script.now,
+            "auth_time": script.now,
             "exp": script.now + 3600,
             "nonce": grant.nonce,
             "at_hash": URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
