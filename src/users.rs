@@ -81,7 +81,10 @@ impl Users {
         }
         let mut after = after.cloned();
         loop {
-            let page = self.store.users(after.as_ref(), PAGE).await?;
+            let page = match filter.is_blocked {
+                true => self.store.blocked_users(after.as_ref(), PAGE).await?,
+                false => self.store.users(after.as_ref(), PAGE).await?,
+            };
             let is_last = page.len() < PAGE as usize;
             after = page.last().map(|user| user.id.clone());
             found.extend(page.into_iter().filter(|user| filter.takes(user)));
@@ -114,6 +117,11 @@ impl Users {
             audit::tell(&event);
         }
         Ok(was_blocked)
+    }
+
+    /// Forgets that somebody was refused who never became a user. How many events there were.
+    pub async fn forget_stranger(&self, id: &UserId) -> Result<u64> {
+        self.store.forget_refusals_of(id).await
     }
 
     /// Forgets the user: identity, sessions, tokens and all that was recorded of them but this. Their row in the table

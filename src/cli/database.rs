@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::table::harmless;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::config::database::Place;
 use crate::model::User;
 use crate::names::Names;
 use crate::random::OsRandom;
@@ -36,6 +37,16 @@ pub struct Opened {
 /// Reads the configuration and opens its database, made ready for this version.
 pub async fn open(context: &Context) -> Result<Opened, Failure> {
     let (config, store) = unprepared(context)?;
+    if let Place::Sqlite(file) = &config.database.place
+        && !file.exists()
+        && file.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+    {
+        let message = format!("there is no database {} yet: nobody has been let in from here", file.display());
+        return Err(Failure::not_so(message).hint(
+            "the first start of doorward makes it; if yours lies elsewhere, run this in its folder, or name its \
+             configuration with --config",
+        ));
+    }
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.clone());
     if let Err(error) = store.prepare(issuer.as_deref()).await {
         store.close().await;

@@ -60,7 +60,8 @@ enum Command {
     },
     /// Forgets a person: identity, sessions, tokens, record; a block stays
     ///
-    /// The row in the table of users is treated as [users] on_delete says.
+    /// The row in the table of users is treated as [users] on_delete says. Of somebody who was only ever refused, the record
+    /// is all there is; name them by the id that `doorward audit` shows.
     Delete {
         /// Who
         #[arg(value_name = "ID_OR_EMAIL")]
@@ -72,7 +73,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Prints all that is kept about a person, as JSON
+    /// Prints all that is kept about a person, as JSON; somebody who was only ever refused by the id in the record
     Export {
         /// Who
         #[arg(value_name = "ID_OR_EMAIL")]
@@ -91,7 +92,7 @@ struct List {
     /// Only those of this Workspace domain, as Google signed it; reads everybody's
     #[arg(long, value_name = "DOMAIN")]
     hosted_domain: Option<String>,
-    /// Only those who are blocked; reads everybody's
+    /// Only those who are blocked
     #[arg(long)]
     blocked: bool,
     /// Only those whose ids come after this one: where a listing that was not all of them goes on
@@ -222,7 +223,14 @@ async fn delete(opened: &Opened, text: &str, is_meant: bool, json: bool) -> Resu
             talk(&format!("{id_text} is forgotten; the row in the table of users: {on_delete}"));
             Ok(())
         }
-        Deleted::Unknown => Err(unknown(text)),
+        Deleted::Unknown => match opened.users.forget_stranger(&id).await? {
+            0 => Err(unknown(text)),
+            events if json => print(&format!("{}\n", json!({"id": id.as_str(), "deleted": true, "events": events}))),
+            events => {
+                talk(&format!("{id_text} is no user; that they were refused is forgotten, events: {events}"));
+                Ok(())
+            }
+        },
         Deleted::Held(why) => {
             let message = format!("{id_text} was not deleted, and nothing was changed: {why} stands in the way");
             Err(Failure::not_so(message)
@@ -232,13 +240,17 @@ async fn delete(opened: &Opened, text: &str, is_meant: bool, json: bool) -> Resu
 }
 
 async fn export(opened: &Opened, text: &str) -> Result<(), Failure> {
-    let user = opened.the_user(text).await?;
-    let of_user = Some(&user.id);
+    let (id, user) = id_of(opened, text).await?;
+    let of_user = Some(&id);
+    let events = opened.audit.of(&id, MOST_EXPORTED).await?;
+    if user.is_none() && events.is_empty() {
+        return Err(unknown(text));
+    }
     let all = json!({
-        "user": described(&user),
+        "user": user.as_ref().map(described),
         "sessions": opened.sessions.list(of_user, MOST_EXPORTED).await?.iter().map(sessions::described).collect::<Vec<_>>(),
         "tokens": opened.tokens.list(of_user, MOST_EXPORTED).await?.iter().map(tokens::described).collect::<Vec<_>>(),
-        "events": opened.audit.of(&user.id, MOST_EXPORTED).await?.iter().map(audit::described).collect::<Vec<_>>(),
+        "events": events.iter().map(audit::described).collect::<Vec<_>>(),
     });
     print(&format!("{all:#}\n"))
 }

@@ -66,6 +66,12 @@ pub const SQLITE: &[Step] = &[
         needs: 1,
         sql: include_str!("migrations/sqlite/0007_session_proved.sql"),
     },
+    Step {
+        number: 8,
+        name: "an index of those who are blocked",
+        needs: 1,
+        sql: include_str!("migrations/sqlite/0008_blocked.sql"),
+    },
 ];
 
 /// The steps of MySQL and MariaDB: same numbers, same names.
@@ -111,6 +117,12 @@ pub const MYSQL: &[Step] = &[
         name: "when the person of a session last showed who they are",
         needs: 1,
         sql: include_str!("migrations/mysql/0007_session_proved.sql"),
+    },
+    Step {
+        number: 8,
+        name: "an index of those who are blocked",
+        needs: 1,
+        sql: include_str!("migrations/mysql/0008_blocked.sql"),
     },
 ];
 

@@ -175,6 +175,8 @@ pub trait Users: Send + Sync {
     async fn users_by_email(&self, email: &str) -> Result<Vec<User>>;
     /// At most `limit` users in the order of their ids, those after `after`.
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>>;
+    /// The same, of those who are blocked alone.
+    async fn blocked_users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>>;
 }
 
 /// Browsers that are signed in.
@@ -366,6 +368,8 @@ pub trait Audit: Send + Sync {
     async fn record(&self, event: &Event) -> Result<()>;
     /// At most `limit` events, the newest first.
     async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Recorded>>;
+    /// Forgets that this person was refused. How many events there were.
+    async fn forget_refusals_of(&self, user: &UserId) -> Result<u64>;
     /// Forgets at most `limit` events from before `moment`. How many.
     async fn sweep_events(&self, moment: Timestamp, limit: u32) -> Result<u64>;
 }

@@ -433,3 +433,34 @@ fn the_rule_of_the_gate_that_decides_is_explained() {
     let outside = explain(&[admin, "--email", "eve@example.com"]).stdout;
     assert!(outside.contains("may not even come in (not_on_the_list)"), "{outside}");
 }
+
+#[tokio::test]
+async fn a_stranger_who_was_refused_is_exported_and_forgotten() {
+    let desk = Desk::open().await;
+    desk.sign_in("1101", "ada@example.com", "Ada").await;
+    let (stranger, origin) = (UserId::new("4404"), Origin::default());
+    let refusal = audit::event(&SystemClock, EventKind::Refusal, Some(&stranger), &origin, "email", "eve@example.com");
+    desk.store.record(&refusal).await.expect("recorded");
+    let exported = desk.run(&["users", "export", "4404"]);
+    assert_eq!((exported.code, &exported.json()["user"]), (0, &Value::Null), "{exported:#?}");
+    assert_eq!(exported.json()["events"][0]["detail"], json!("eve@example.com"));
+    assert_eq!(desk.run(&["users", "delete", "4404"]).code, 1, "it is asked back");
+    let forgotten = desk.run(&["users", "delete", "4404", "--yes"]);
+    assert!(forgotten.code == 0 && forgotten.stderr.contains("refused is forgotten"), "{forgotten:#?}");
+    for again in [&["users", "export", "4404"][..], &["users", "delete", "4404", "--yes"]] {
+        let ran = desk.run(again);
+        assert!(ran.code == 1 && ran.stderr.contains("nobody who has signed in"), "{ran:#?}");
+    }
+    assert_eq!(rows(&desk.run(&["audit", "--json"])).len(), 1, "what happened to others stays");
+}
+
+#[test]
+fn a_listing_in_the_wrong_folder_says_so_and_leaves_nothing_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in [&["users", "list"][..], &["sessions", "list"], &["tokens", "list"], &["audit"]] {
+        let ran = binary::run(binary::command(folder.path()).args(command));
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:#?}");
+        assert!(ran.stderr.contains("no database") && ran.stderr.contains("--config"), "{ran:#?}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "{command:?} made something");
+    }
+}

@@ -522,6 +522,13 @@ mod suite {
         assert!(store.users_by_email("same@example.com ").await.expect("an answer").is_empty());
         assert_eq!(ids(store.users(None, 3).await.expect("an answer")), ["B", "a", "c"]);
         assert_eq!(ids(store.users(Some(&UserId::new("a")), 3).await.expect("an answer")), ["c", "ı"]);
+        for subject in ["B", "c"] {
+            let blocked = store.block_user(&UserId::new(subject), &event(EventKind::Block, subject)).await;
+            assert!(blocked.expect("an answer").is_some(), "{subject}");
+        }
+        assert_eq!(ids(store.blocked_users(None, 5).await.expect("an answer")), ["B", "c"]);
+        assert_eq!(ids(store.blocked_users(Some(&UserId::new("B")), 5).await.expect("an answer")), ["c"]);
+        assert_eq!(ids(store.blocked_users(None, 1).await.expect("an answer")), ["B"]);
     }
 
     pub async fn a_store_that_is_not_ready_says_so(database: Database) {

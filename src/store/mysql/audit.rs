@@ -38,6 +38,12 @@ impl Audit for Mysql {
         self.pool.rows(READ, &sql, params).await?.iter().map(recorded).collect()
     }
 
+    async fn forget_refusals_of(&self, user: &UserId) -> Result<u64> {
+        self.ready()?;
+        let sql = "delete from doorward_audit where user_id = ? and kind = 'refusal'";
+        self.pool.change(WRITE, sql, vec![param(user.as_str())]).await
+    }
+
     async fn sweep_events(&self, moment: Timestamp, limit: u32) -> Result<u64> {
         self.ready()?;
         let sql = "delete from doorward_audit where happened_at < ? order by happened_at limit ?";

@@ -226,7 +226,7 @@ async fn run_step(conn: &mut Conn, step: &Step) -> Result<()> {
     for statement in step.statements() {
         match exec(conn, &statement, Vec::new()).await {
             // A column of this name is there: whoever died half-way had added it already.
-            Err(error) if code(&error) == Some(1060) => {}
+            Err(error) if matches!(code(&error), Some(1060 | 1061)) => {}
             done => drop(done.map_err(|error| store_error(&error))?),
         }
     }

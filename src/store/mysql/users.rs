@@ -34,6 +34,12 @@ impl Users for Mysql {
         let which = "where i.user_id > ? order by i.user_id limit ?";
         self.list_users(which, vec![param(after), param(limit)]).await
     }
+
+    async fn blocked_users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>> {
+        let after = after.map(UserId::as_str).unwrap_or_default();
+        let which = "where i.blocked_at is not null and i.user_id > ? order by i.user_id limit ?";
+        self.list_users(which, vec![param(after), param(limit)]).await
+    }
 }
 
 impl Mysql {

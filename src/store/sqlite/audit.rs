@@ -20,6 +20,12 @@ impl Audit for Sqlite {
         self.read(move |conn, _| list(conn, &filter, limit)).await
     }
 
+    async fn forget_refusals_of(&self, user: &UserId) -> Result<u64> {
+        let user = user.as_str().to_owned();
+        let sql = "delete from doorward_audit where user_id = ?1 and kind = 'refusal'";
+        self.write(move |tx, _| Ok(Change::Keep(tx.execute(sql, [user.as_str()])? as u64))).await
+    }
+
     async fn sweep_events(&self, moment: Timestamp, limit: u32) -> Result<u64> {
         self.write(move |tx, _| {
             let old = "delete from doorward_audit where number in \

@@ -83,6 +83,12 @@ impl Users for Sqlite {
         let which = "where i.user_id > ?1 order by i.user_id limit ?2";
         self.read(move |conn, ready| list(conn, ready, which, params![after, limit])).await
     }
+
+    async fn blocked_users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>> {
+        let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
+        let which = "where i.blocked_at is not null and i.user_id > ?1 order by i.user_id limit ?2";
+        self.read(move |conn, ready| list(conn, ready, which, params![after, limit])).await
+    }
 }
 
 fn list(conn: &Connection, ready: &Ready, which: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<User>> {

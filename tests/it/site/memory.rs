@@ -112,6 +112,10 @@ impl Users for Memory {
     async fn users(&self, _: Option<&UserId>, _: u32) -> Result<Vec<User>> {
         Ok(Vec::new())
     }
+
+    async fn blocked_users(&self, _: Option<&UserId>, _: u32) -> Result<Vec<User>> {
+        Ok(Vec::new())
+    }
 }
 
 #[async_trait]
@@ -273,6 +277,10 @@ impl Audit for Memory {
 
     async fn events(&self, _: &EventFilter, _: u32) -> Result<Vec<Recorded>> {
         Ok(Vec::new())
+    }
+
+    async fn forget_refusals_of(&self, _: &UserId) -> Result<u64> {
+        Ok(0)
     }
 
     async fn sweep_events(&self, _: Timestamp, _: u32) -> Result<u64> {
