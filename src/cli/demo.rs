@@ -15,6 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::talk;
 use crate::cli::serve;
+use crate::cli::signals::Signals;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::access::SignUp;
@@ -55,7 +56,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     crate::logging::init(&Log { level, ..Log::default() });
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(OsRandom));
     // Before there is anything that must not be left behind.
-    let signals = serve::Signals::listen()?;
+    let signals = Signals::listen()?;
     // A root directory that holds nothing but us has no place for temporary files.
     let folder = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(".")).map_err(|error| no_room(&error))?;
     let (listeners, port) = listeners(context.flags.listen.as_deref()).await?;

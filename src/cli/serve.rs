@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use crate::access::Access;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::reload::reload;
+use crate::cli::signals::{Signals, Told};
+use crate::cli::supervisor::{self, Handed, Supervisor};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::access::SignUp;
 use crate::config::server::{Listen, Tls};
-use crate::metrics;
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
 use crate::server::listen::{self, ListenError, Listener};
@@ -38,18 +38,34 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let mut config = loaded.config;
     // Before anybody can connect: from then on there is something to finish.
     let mut signals = Signals::listen()?;
-    let listeners = bind(&loaded.config).await?;
-    let for_metrics = bind_metrics(&loaded.config).await?;
+    let supervisor = Supervisor::of(&context);
+    let Handed { mut doors, mut metrics } = supervisor::handed_over(&context)?;
+    if doors.is_empty() {
+        doors = bind(&config).await?;
+    }
+    if metrics.is_empty() {
+        metrics = bind_metrics(&config).await?;
+    }
     let (_, mut running) = tokio::select! {
-        started = start(&loaded.config, listeners, Arc::new(SystemClock), Arc::new(OsRandom)) => started?,
-        () = signals.next() => return Ok(()),
+        started = start(&config, doors, Arc::new(SystemClock), Arc::new(OsRandom)) => started?,
+        () = signals.end() => return Ok(()),
     };
-    metrics::reloaded(SystemClock.now().unix());
-    announce(&loaded.config, &running);
-    show_metrics(&mut running, for_metrics);
-    until_told_to_end(running, signals).await
+    crate::metrics::reloaded(SystemClock.now().unix());
+    announce(&config, &running);
+    show_metrics(&mut running, metrics);
+    supervisor.feed_for(&mut running);
+    supervisor.ready();
+    while signals.next().await == Told::Reload {
+        supervisor.reloading();
+        reload(&context, &mut config, &mut running);
+        supervisor.ready();
+    }
+    supervisor.stopping();
+    end(running, signals).await;
+    Ok(())
 }
 
 /// Listens where `config` says.
@@ -147,54 +163,20 @@ fn announce(config: &Config, running: &Running) {
     tracing::info!(listening = listening.join(", "), "Doorward is at {}", public_url.join(paths::HOME));
 }
 
-/// Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+/// Serves until it is told to end, then drains; a second signal ends at once.
 pub async fn until_told_to_end(running: Running, mut signals: Signals) -> Result<(), Failure> {
-    signals.next().await;
-    tracing::info!("ending: requests under way are finished");
-    let drained = tokio::select! {
-        drained = running.drain(DRAIN) => drained,
-        () = signals.next() => false,
-    };
-    if !drained {
-        tracing::warn!("ended before everything under way was finished");
-    }
+    signals.end().await;
+    end(running, signals).await;
     Ok(())
 }
 
-/// The signals that ask a program to end.
-pub struct Signals {
-    arrived: tokio::sync::mpsc::Receiver<()>,
-    _listening: JoinHandle<()>,
-}
-
-impl Signals {
-    /// Listens for them from now on; none that comes later is lost.
-    pub fn listen() -> Result<Self, Failure> {
-        let (arrive, arrived) = tokio::sync::mpsc::channel(2);
-        #[cfg(unix)]
-        let (mut terminate, mut interrupt) = {
-            use tokio::signal::unix::{SignalKind, signal};
-            let deaf = |error| Failure::not_so(format!("signals cannot be listened for: {error}"));
-            (signal(SignalKind::terminate()).map_err(deaf)?, signal(SignalKind::interrupt()).map_err(deaf)?)
-        };
-        let listening = tokio::spawn(async move {
-            loop {
-                #[cfg(unix)]
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                #[cfg(not(unix))]
-                let _ = tokio::signal::ctrl_c().await;
-                if arrive.send(()).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self { arrived, _listening: listening })
-    }
-
-    async fn next(&mut self) {
-        self.arrived.recv().await;
+async fn end(running: Running, mut signals: Signals) {
+    tracing::info!("ending: requests under way are finished");
+    let drained = tokio::select! {
+        drained = running.drain(DRAIN) => drained,
+        () = signals.end() => false,
+    };
+    if !drained {
+        tracing::warn!("ended before everything under way was finished");
     }
 }

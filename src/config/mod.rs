@@ -31,6 +31,7 @@ pub mod server;
 pub mod sessions;
 pub mod show;
 pub mod sources;
+pub mod standing;
 pub mod tutorial;
 pub mod users;
 

@@ -198,17 +198,24 @@ impl Pages {
             // Compared by what is in them: two saves may bear one time, and a dozen small files are soon read.
             let own = Own::read(&self.config);
             if own != *shown.own {
-                *shown = self.reloaded(own, &shown);
+                *shown = Self::reloaded(own, &self.config, &self.base, &shown);
             }
         }
         shown.clone()
     }
 
-    fn reloaded(&self, own: Own, before: &Shown) -> Shown {
-        let spare = Arc::new(Look::embedded(&own, &self.config, &self.base));
-        let (look, flaws) = Look::build(&own, &self.config, &self.base, &before.look);
+    /// The same by another configuration: whatever does not do in it stays as it was.
+    pub fn again(&self, config: &config::Pages) -> Self {
+        let before = self.lock().clone();
+        let shown = Self::reloaded(Own::read(config), config, &self.base, &before);
+        Self { config: config.clone(), base: self.base.clone(), shown: Mutex::new(shown) }
+    }
+
+    fn reloaded(own: Own, config: &config::Pages, base: &str, before: &Shown) -> Shown {
+        let spare = Arc::new(Look::embedded(&own, config, base));
+        let (look, flaws) = Look::build(&own, config, base, &before.look);
         tell("the last good one stays in use", &flaws);
-        if flaws.is_empty() {
+        if flaws.is_empty() && config.dir.is_some() {
             tracing::info!("the pages are made anew of the owner's files");
         }
         Shown { own: Arc::new(own), look, spare }

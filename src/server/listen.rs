@@ -28,6 +28,9 @@ pub enum Listener {
     /// A socket in the file system.
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
+    /// The same, made by whoever started us, who keeps the file.
+    #[cfg(unix)]
+    Handed(tokio::net::UnixListener),
 }
 
 /// Why we cannot listen there.
@@ -145,12 +148,25 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
 }
 
 impl Listener {
+    /// A TCP socket that somebody else listens on already.
+    pub fn of_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// A socket in the file system that somebody else listens on already.
+    #[cfg(unix)]
+    pub fn of_unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener).map(Self::Handed)
+    }
+
     /// The address, for those that have one.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
             #[cfg(unix)]
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Handed(_) => None,
         }
     }
 
@@ -158,7 +174,7 @@ impl Listener {
     #[cfg(unix)]
     pub fn socket_file(&self) -> Option<PathBuf> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Handed(_) => None,
             Self::Unix(listener) => listener.local_addr().ok()?.as_pathname().map(Path::to_owned),
         }
     }

@@ -105,6 +105,11 @@ impl Running {
         &self.addresses
     }
 
+    /// What can be changed while we run.
+    pub fn inside(&self) -> Arc<Inside> {
+        Arc::clone(&self.inside)
+    }
+
     /// What requests reach now.
     pub fn app(&self) -> Arc<App> {
         self.inside.app()
@@ -253,7 +258,7 @@ async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<(Str
             Ok((Stream::Tcp(stream), Ends { local: LocalAddr(local), remote, scheme: Scheme::HTTP }, place))
         }
         #[cfg(unix)]
-        Listener::Unix(listener) => {
+        Listener::Unix(listener) | Listener::Handed(listener) => {
             let (stream, _) = listener.accept().await?;
             let unix = || Addr::custom("unix", "");
             let ends = Ends { local: LocalAddr(unix()), remote: RemoteAddr(unix()), scheme: Scheme::HTTP };

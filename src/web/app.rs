@@ -110,6 +110,33 @@ impl App {
         random: Arc<dyn Random>,
         names: Names,
     ) -> Result<Self, Unusable> {
+        let pages = |base: &str| Pages::new(&config.pages, base);
+        let pages = (pages(config.public_url.path()), pages(&config.public_url.to_string()));
+        Self::build(config, store, clock, random, names, pages)
+    }
+
+    /// The same site by another configuration, on the same store, whatever that says of the database. What is remembered
+    /// in this process alone goes on.
+    pub fn again(&self, config: &Config, names: Names) -> Result<Self, Unusable> {
+        let pages = (self.pages.again(&config.pages), self.elsewhere.pages.again(&config.pages));
+        let (store, clock, random) = (Arc::clone(&self.store), Arc::clone(&self.clock), Arc::clone(&self.random));
+        let mut app = Self::build(config, store, clock, random, names, pages)?;
+        app.sessions.take_over(&self.sessions);
+        app.devices.take_over(&self.devices);
+        if let (Some(login), Some(before)) = (&mut app.login, &self.login) {
+            login.take_over(before);
+        }
+        Ok(app)
+    }
+
+    fn build(
+        config: &Config,
+        store: SharedStore,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        names: Names,
+        (pages, pages_elsewhere): (Pages, Pages),
+    ) -> Result<Self, Unusable> {
         let access = Access::new(config.access.clone());
         let login = match &config.provider {
             Some(provider) => {
@@ -132,7 +159,7 @@ impl App {
             paths: Paths::new(&config.public_url),
             cookies: Cookies::new(&config.public_url, config.sessions.persistent.then_some(config.sessions.lifetime))
                 .shared_with(config.sessions.cookie_domain.as_deref()),
-            pages: Pages::new(&config.pages, config.public_url.path()),
+            pages,
             login,
             provider: config.provider.as_ref().map_or_else(nobody, label),
             sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),
@@ -150,7 +177,7 @@ impl App {
             trusted_proxies: config.server.trusted_proxies.clone(),
             security_headers: SecurityHeaders::new(config),
             elsewhere: Elsewhere {
-                pages: Pages::new(&config.pages, &config.public_url.to_string()),
+                pages: pages_elsewhere,
                 paths: Paths::absolute(&config.public_url),
                 headers: SecurityHeaders::elsewhere(config),
             },
@@ -160,16 +187,6 @@ impl App {
             requests: AtomicU64::new(u64::from_be_bytes(random::bytes(&*random))),
             random,
         })
-    }
-
-    /// This one in the place of `before`, on the same store: what is remembered in this process alone goes on.
-    pub fn taking_over(mut self, before: &Self) -> Self {
-        self.sessions.take_over(&before.sessions);
-        self.devices.take_over(&before.devices);
-        if let (Some(login), Some(before)) = (&mut self.login, &before.login) {
-            login.take_over(before);
-        }
-        self
     }
 
     /// Where `query` asks to be sent to (`rd`), if that is an address that may be returned to.

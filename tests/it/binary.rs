@@ -119,7 +119,7 @@ async fn it_starts_while_its_database_is_away_and_says_so() {
 }
 
 /// A provider for the site on `port`, and the configuration that names it.
-fn provider(port: u16) -> (demo::Provider, String) {
+pub fn provider(port: u16) -> (demo::Provider, String) {
     let (id, secret) = ("client", "a:b%c+d/é=");
     let redirect_uri = format!("http://localhost:{port}/login/callback");
     let provider = demo::Provider::start(Arc::new(SystemClock), Arc::new(OsRandom), &redirect_uri, id, secret);

@@ -61,6 +61,7 @@ mod pages;
 mod paging;
 mod proxies;
 mod readme;
+mod reload;
 mod removal;
 mod revocation;
 mod screenshots;
@@ -69,6 +70,7 @@ mod server;
 mod sessions;
 mod static_binary;
 mod store;
+mod supervisor;
 mod terminal;
 mod wrong_turns;
 

@@ -44,6 +44,11 @@ impl Binary {
         Self::start(format!("http://localhost:{port}"), port, rest, |_| ())
     }
 
+    /// As [`Binary::serve_on`], with files that `prepare` lays into the folder.
+    pub fn serve_with(port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start(format!("http://localhost:{port}"), port, rest, prepare)
+    }
+
     /// As [`Binary::serve_on`], on https with a certificate that `rest` names and that `prepare` may lay into the folder.
     pub fn serve_https(port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
         Self::start(format!("https://localhost:{port}"), port, rest, prepare)
