@@ -15,10 +15,6 @@ use prometheus::{
 /// The media type of [`text`]: Prometheus' own format.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// The version of the program, the commit it was built from and the kind of machine it was built for.
-pub const VERSION: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("DOORWARD_COMMIT"), ", ", env!("DOORWARD_TARGET"), ")");
-
 /// What a series counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -148,6 +148,8 @@ pub struct Browser {
     pub user_agent: String,
     /// The request's name, as in the log.
     pub request_id: String,
+    /// What the provider is told of the trace that the request belongs to.
+    pub traceparent: String,
 }
 
 /// What can happen to somebody's access, in the words of log and table.

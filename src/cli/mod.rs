@@ -6,6 +6,7 @@
 pub mod access;
 pub mod audit;
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod context;
 pub mod database;
@@ -39,11 +40,15 @@ use crate::cli::context::{Context, Flags};
 use crate::cli::failure::Failure;
 use crate::cli::output::talk;
 
+/// The version, the commit it was built from and the kind of machine it was built for.
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("DOORWARD_COMMIT"), ", ", env!("DOORWARD_TARGET"), ")");
+
 /// Lets a site say "Sign in with Google".
 ///
 /// Without a command Doorward serves. To see it work with nothing set up: doorward demo
 #[derive(Debug, Parser)]
-#[command(name = "doorward", version, max_term_width = 100)]
+#[command(name = "doorward", version = VERSION, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -89,6 +94,10 @@ enum Command {
     Logout(terminal::Logout),
     /// Prints the OpenAPI document
     Openapi(openapi::Args),
+    /// Prints what a shell needs to complete commands of Doorward
+    Completions(completions::Args),
+    /// Prints the manual page, or writes one for each command
+    Manual(completions::Manual),
 }
 
 /// Does what the command line says, in the environment given; both as the system hands them over.
@@ -142,6 +151,8 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Me(args)) => terminal::me(args, context).await,
             Some(Command::Logout(args)) => terminal::logout(args, context).await,
             Some(Command::Openapi(args)) => openapi::run(args, context).await,
+            Some(Command::Completions(args)) => completions::run(&args),
+            Some(Command::Manual(args)) => completions::manual(&args),
         }
     })
 }

@@ -80,6 +80,8 @@ pub struct Http {
     provider: Arc<str>,
     /// For what.
     endpoint: &'static str,
+    /// The header `traceparent` of each request, where it belongs to one of somebody's.
+    traceparent: Option<http::HeaderValue>,
 }
 
 impl Http {
@@ -98,12 +100,17 @@ impl Http {
             .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| HttpSetupError::Tls(root_cause(&error)))?;
-        Ok(Self { client, provider: provider.into(), endpoint: "metadata" })
+        Ok(Self { client, provider: provider.into(), endpoint: "metadata", traceparent: None })
     }
 
     /// The same client, whose requests are counted as those to this endpoint.
     pub fn at(&self, endpoint: &'static str) -> Self {
         Self { endpoint, ..self.clone() }
+    }
+
+    /// The same client for what a request asks that belongs to a trace (W3C Trace Context).
+    pub fn within(&self, traceparent: &str) -> Self {
+        Self { traceparent: http::HeaderValue::try_from(traceparent).ok(), ..self.clone() }
     }
 
     /// Sends `request` and reads the whole answer. Answers of 2xx and 4xx come back; others are errors.
@@ -120,7 +127,10 @@ impl Http {
         if !is_safe(&url) {
             return Err(HttpError::Insecure);
         }
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Some(traceparent) = &self.traceparent {
+            parts.headers.insert("traceparent", traceparent.clone());
+        }
         let request = self.client.request(parts.method, url).headers(parts.headers).body(body);
         let mut answer = request.send().await.map_err(|error| failed(&error))?;
         let status = answer.status();

@@ -173,18 +173,19 @@ impl Provider {
         known: &Known,
         code: String,
         pending: &PendingLogin,
+        traceparent: &str,
         clock: &dyn Clock,
     ) -> Result<(Identity, Option<Timestamp>), LoginError> {
-        let client = self.client(&known.metadata);
+        let (client, http) = (self.client(&known.metadata), self.http.within(traceparent));
         let tokens = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.encoded()))
-            .request_async(&self.http.at("token"))
+            .request_async(&http.at("token"))
             .await
             .map_err(|error| exchange_failed(&error))?;
         let claims = self.verified(&tokens, known, &pending.nonce.encoded(), clock.now()).await?;
         let proved_at = self.proved_at(&claims, pending, clock.now())?;
-        let userinfo = self.userinfo(&known.metadata, tokens.access_token(), &claims).await?;
+        let userinfo = self.userinfo(&http, &known.metadata, tokens.access_token(), &claims).await?;
         Ok((identity::identity(&claims, userinfo.as_ref(), &self.config)?, proved_at))
     }
 
@@ -272,6 +273,7 @@ impl Provider {
     /// only where it was needed for the address.
     async fn userinfo(
         &self,
+        http: &Http,
         metadata: &Metadata,
         access_token: &AccessToken,
         id_token: &Claims,
@@ -280,7 +282,7 @@ impl Provider {
         if !identity::lacks_something(id_token, &self.config) {
             return Ok(None);
         }
-        match self.ask_userinfo(endpoint, access_token).await {
+        match self.ask_userinfo(http, endpoint, access_token).await {
             // Claims about somebody else must never be merged (OpenID Connect Core 1.0, section 5.3.2).
             Ok(claims) if claims.get("sub") != id_token.get("sub") => {
                 Err(LoginError::BadIdToken("userinfo is about another subject".to_owned()))
@@ -299,13 +301,13 @@ impl Provider {
         }
     }
 
-    async fn ask_userinfo(&self, endpoint: &Url, access_token: &AccessToken) -> Result<Claims, String> {
-        let request = http::Request::get(endpoint.as_str())
+    async fn ask_userinfo(&self, http: &Http, endpoint: &Url, access_token: &AccessToken) -> Result<Claims, String> {
+        let request = ::http::Request::get(endpoint.as_str())
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, format!("Bearer {}", access_token.secret()))
             .body(Vec::new())
             .map_err(|_| "the access token is not one that can be sent".to_owned())?;
-        let answer = self.http.at("userinfo").send(request).await.map_err(|error| error.to_string())?;
+        let answer = http.at("userinfo").send(request).await.map_err(|error| error.to_string())?;
         if !answer.status().is_success() {
             return Err(format!("it answered with status {}", answer.status().as_u16()));
         }

@@ -194,7 +194,7 @@ impl Room {
         if !self.attempts.spend(&attempt.label) {
             return Err(attempt.over(LoginError::NoPendingLogin));
         }
-        let answered = self.provider.identify(&known, code, &attempt.pending, &*self.clock).await;
+        let answered = self.provider.identify(&known, code, &attempt.pending, &browser.traceparent, &*self.clock).await;
         let (identity, proved_at) = answered.map_err(|error| attempt.over(error))?;
         let opened = self.open_session(identity, proved_at, browser, previous).await;
         let (session, user) = opened.map_err(|error| attempt.over(error))?;

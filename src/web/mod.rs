@@ -232,6 +232,7 @@ fn fault(error: poem::Error) -> Error {
 fn log(visit: &Visit, status: StatusCode, took: Duration) {
     tracing::info!(
         request_id = visit.request_id,
+        trace_id = visit.trace.id,
         method = visit.method.as_str(),
         path = visit.path,
         status = status.as_u16(),

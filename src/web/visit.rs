@@ -8,6 +8,7 @@ use crate::model::{Actor, Browser, Origin};
 use crate::web::app::App;
 use crate::web::guard::client_address::{self, Peer};
 use crate::web::guard::navigation;
+use crate::web::guard::trace::Trace;
 use crate::web::paths::{self, Door};
 
 /// One request, as far as every answer needs to know it.
@@ -15,6 +16,8 @@ use crate::web::paths::{self, Door};
 pub struct Visit {
     /// Its name, in the answer, on the page and in the log.
     pub request_id: String,
+    /// The trace that it belongs to.
+    pub trace: Trace,
     /// The client's address.
     pub address: String,
     /// Whether whoever connected is a proxy that we trust.
@@ -42,10 +45,13 @@ impl Visit {
         let is_api = below.is_some_and(paths::is_for_programs);
         let is_shown_elsewhere = below == Some(paths::GATE);
         let door = below.and_then(paths::door);
+        let (request_id, is_behind_proxy) = (app.request_id(), client_address::is_trusted(peer, &app.trusted_proxies));
+        let taken = if is_behind_proxy { Trace::taken(request.headers()) } else { None };
         Self {
-            request_id: app.request_id(),
+            trace: taken.unwrap_or_else(|| Trace::begun(app.request_id() + &request_id)),
+            request_id,
             address: client_address::client_address(peer, request.headers(), &app.trusted_proxies),
-            is_behind_proxy: client_address::is_trusted(peer, &app.trusted_proxies),
+            is_behind_proxy,
             method: request.method().clone(),
             door,
             is_api,
@@ -62,6 +68,7 @@ impl Visit {
             address: self.address.clone(),
             user_agent: String::from_utf8_lossy(user_agent).into_owned(),
             request_id: self.request_id.clone(),
+            traceparent: self.trace.traceparent(&self.request_id),
         }
     }
 

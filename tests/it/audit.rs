@@ -107,7 +107,12 @@ mod suite {
 }
 
 fn browser() -> Browser {
-    Browser { address: "192.0.2.7".to_owned(), user_agent: "Mozilla".to_owned(), request_id: "5eaf00d".to_owned() }
+    Browser {
+        address: "192.0.2.7".to_owned(),
+        user_agent: "Mozilla".to_owned(),
+        request_id: "5eaf00d".to_owned(),
+        ..Browser::default()
+    }
 }
 
 /// AUD-01: a sign-in is one event, with whom it is about, whence it came and under which request.

@@ -38,6 +38,7 @@ async fn a_sign_in_opens_one_session() {
         address: "192.0.2.7".to_owned(),
         user_agent: format!("Mozilla\u{7}{}", "x".repeat(500)),
         request_id: "5eaf00d".to_owned(),
+        ..Browser::default()
     };
     let finished = desk.login.finish(answer, vec![begun.pending], browser, None).await.expect("an honest provider");
     assert_eq!(finished.return_to, return_to("/reports?q=1#top"));

@@ -50,6 +50,7 @@ mod login_log;
 mod login_return_to;
 mod logout;
 mod look;
+mod manual;
 mod markup;
 mod metrics;
 mod migrations;
@@ -57,6 +58,7 @@ mod names;
 mod openapi;
 mod operator;
 mod outage;
+
 mod pages;
 mod paging;
 mod proxies;
@@ -72,6 +74,7 @@ mod static_binary;
 mod store;
 mod supervisor;
 mod terminal;
+mod trace;
 mod wrong_turns;
 
 // The harness.

@@ -7,4 +7,5 @@ pub mod forwarded;
 pub mod host;
 pub mod navigation;
 pub mod security_headers;
+pub mod trace;
 pub mod visitor;

@@ -164,6 +164,8 @@ struct State {
     hits: Mutex<HashMap<Door, usize>>,
     /// What the last token request authenticated with: `basic` or `post`.
     authenticated_by: Mutex<Option<&'static str>>,
+    /// The `traceparent` of the last request to each door.
+    traces: Mutex<HashMap<Door, Option<String>>>,
 }
 
 /// A provider that listens until it is dropped.
@@ -230,6 +232,11 @@ impl ScriptedProvider {
         self.state.hits.lock().expect("no test panicked here").get(&door).copied().unwrap_or_default()
     }
 
+    /// The `traceparent` of the last request to `door`.
+    pub fn trace(&self, door: Door) -> Option<String> {
+        self.state.traces.lock().expect("no test panicked here").get(&door).cloned().flatten()
+    }
+
     /// How the last token request authenticated.
     pub fn authenticated_by(&self) -> Option<&'static str> {
         *self.state.authenticated_by.lock().expect("no test panicked here")
@@ -253,6 +260,7 @@ impl State {
             grants: Mutex::default(),
             hits: Mutex::default(),
             authenticated_by: Mutex::default(),
+            traces: Mutex::default(),
         })
     }
 
@@ -270,6 +278,8 @@ impl State {
             _ => Door::Elsewhere,
         };
         *self.hits.lock().expect("no test panicked here").entry(door).or_default() += 1;
+        let trace = request.header("traceparent").map(str::to_owned);
+        self.traces.lock().expect("no test panicked here").insert(door, trace);
         let script = self.script();
         if let Some(canned) = script.canned.get(&door) {
             return canned.clone();
