@@ -59,6 +59,7 @@ mod openapi;
 mod operator;
 mod outage;
 
+mod package;
 mod pages;
 mod paging;
 mod proxies;

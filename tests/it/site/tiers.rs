@@ -22,6 +22,8 @@ pub enum Tier {
     PyJwt,
     /// nginx, Caddy and HAProxy.
     Proxies,
+    /// A fresh Debian system in a folder, to be copied.
+    Debian,
     /// The executable that the README's build command makes.
     StaticBinary,
 }
@@ -38,6 +40,7 @@ impl Tier {
             Self::Go => "DOORWARD_TEST_GO",
             Self::PyJwt => "DOORWARD_TEST_PYJWT",
             Self::Proxies => "DOORWARD_TEST_PROXIES",
+            Self::Debian => "DOORWARD_TEST_DEBIAN",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
     }
