@@ -8,6 +8,7 @@ use std::time::Duration;
 use poem::{Endpoint, Request, Response};
 use tokio_rustls::TlsAcceptor;
 
+use crate::metrics;
 use crate::server::tls::Certificate;
 use crate::web::FrontDoor;
 use crate::web::app::App;
@@ -54,6 +55,9 @@ impl Inside {
 impl Now {
     fn new(app: Arc<App>, certificate: Option<&Certificate>, body_patience: Duration) -> Self {
         let door = Arc::new(FrontDoor::new(Arc::clone(&app)).waiting_for_bodies(body_patience));
+        if let Some(ends_at) = certificate.and_then(|certificate| certificate.ends_at) {
+            metrics::certificate_ends(ends_at.unix());
+        }
         let tls = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
         Self { app, door, tls }
     }

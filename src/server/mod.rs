@@ -1,6 +1,7 @@
 //! Bytes in and out: listeners, connections, the drain at the end.
 
 pub mod connection;
+pub mod expiry;
 pub mod inside;
 pub mod janitor;
 pub mod listen;

@@ -20,6 +20,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme}
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::config::server::Tls;
+use crate::server::expiry;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -39,6 +40,8 @@ pub struct Certificate {
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the first certificate, as browsers show it: `AB:CD:…`.
     pub fingerprint: String,
+    /// Until when it is valid, where that could be read.
+    pub ends_at: Option<Timestamp>,
 }
 
 /// Why there is no certificate to serve.
@@ -152,13 +155,13 @@ pub fn from_files(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
         pem::Error::NoItemsFound => TlsError::content(key, "holds no private key (a line -----BEGIN PRIVATE KEY-----)"),
         other => TlsError::content(key, format!("is not PEM: {other}")),
     })?;
-    let fingerprint = fingerprint(&chain[0]);
+    let (fingerprint, ends_at) = (fingerprint(&chain[0]), expiry::not_after(&chain[0]));
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
         .map_err(|error| TlsError::content(key, format!("the key does not go with the certificate: {error}")))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Certificate { config: Arc::new(config), fingerprint })
+    Ok(Certificate { config: Arc::new(config), fingerprint, ends_at })
 }
 
 /// A certificate of our own for `host`, `localhost` and the loopback addresses: the one kept in `file`, or a new one that

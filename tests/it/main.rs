@@ -8,6 +8,7 @@ mod access_at_use;
 mod accessibility;
 mod account;
 mod adoption;
+mod alerts;
 mod api_me;
 mod api_sessions;
 mod api_tokens;

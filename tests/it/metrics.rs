@@ -169,6 +169,31 @@ async fn they_are_told_on_their_own_listener_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn the_end_of_our_own_certificate_is_told_and_changes_with_it() {
+    let lay = |folder: &Path, year: i32| {
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.not_after = rcgen::date_time_ymd(year, 3, 1);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        fs::write(folder.join("cert.pem"), certificate.pem()).expect("a file");
+        fs::write(folder.join("key.pem"), key.serialize_pem()).expect("a file");
+    };
+    let port = free_port();
+    let config = format!(
+        "server.cert = \"cert.pem\"\nserver.key = \"key.pem\"\nmetrics.listen = \"127.0.0.1:{port}\"\n{PROVIDER_AWAY}"
+    );
+    let site = Binary::serve_https(free_port(), &config, |folder| lay(folder, 2031));
+    let prometheus = Anonymous::at(&format!("http://127.0.0.1:{port}"));
+    let ends = |text: &str| value(text, "doorward_tls_cert_expiry_timestamp_seconds", &[]);
+    // As `date --date 2031-03-01T00:00Z +%s` says.
+    until(&prometheus, |text| ends(text) == 1_930_089_600.0).await;
+    // From 2050 on certificates write years in another way.
+    lay(site.folder.path(), 2051);
+    site.program.signal("HUP");
+    until(&prometheus, |text| ends(text) == 2_561_241_600.0).await;
+}
+
+#[tokio::test]
 async fn a_listener_that_is_taken_is_named_with_its_key() {
     let holder = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let port = holder.local_addr().expect("an address").port();

@@ -231,7 +231,8 @@ impl Server {
         Database::on_server(Kind::MariaDb, &self.url()).await
     }
 
-    fn url(&self) -> String {
+    /// The server as `mysql://…`, with an account that may do everything.
+    pub fn url(&self) -> String {
         format!("mysql://root:@127.0.0.1:{}/mysql", self.port)
     }
 

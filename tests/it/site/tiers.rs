@@ -22,6 +22,8 @@ pub enum Tier {
     PyJwt,
     /// nginx, Caddy and HAProxy.
     Proxies,
+    /// Prometheus, with promtool beside it.
+    Prometheus,
     /// A fresh Debian system in a folder, to be copied.
     Debian,
     /// The executable that the README's build command makes.
@@ -40,6 +42,7 @@ impl Tier {
             Self::Go => "DOORWARD_TEST_GO",
             Self::PyJwt => "DOORWARD_TEST_PYJWT",
             Self::Proxies => "DOORWARD_TEST_PROXIES",
+            Self::Prometheus => "DOORWARD_TEST_PROMETHEUS",
             Self::Debian => "DOORWARD_TEST_DEBIAN",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
         }
