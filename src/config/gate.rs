@@ -16,6 +16,8 @@ pub struct Gate {
     /// Who may pass where, in order: the first rule that speaks of a request decides. Empty: everyone who is signed in
     /// passes everywhere.
     pub rules: Vec<Rule>,
+    /// Whether proxies that were set up for oauth2-proxy are answered too.
+    pub oauth2_proxy: bool,
 }
 
 /// What an app takes for the name of a login.
@@ -95,6 +97,7 @@ impl Gate {
         let words = [("email", RemoteUser::Email), ("id", RemoteUser::Id)];
         Self {
             user: reader.word("gate.user", &words).unwrap_or_default(),
+            oauth2_proxy: reader.flag("gate.oauth2_proxy").unwrap_or_default(),
             rules: reader.tables("gate.rules", |table| rule(table, groups)).unwrap_or_default(),
         }
     }

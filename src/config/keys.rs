@@ -80,6 +80,7 @@ pub const KEYS: &[Key] = &[
     unset("groups.*"),
     key("gate.user", r#""email""#),
     unset("gate.rules"),
+    key("gate.oauth2_proxy", "false"),
     key("pages.title", r#""Doorward""#),
     unset("pages.logo"),
     unset("pages.accent"),

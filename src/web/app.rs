@@ -72,6 +72,8 @@ pub struct App {
     pub gate: Gate,
     /// What `Remote-User` holds.
     pub remote_user: RemoteUser,
+    /// Whether the doors of oauth2-proxy are open.
+    pub opens_oauth2_proxy: bool,
     /// What apps behind the gate can check.
     pub assertions: Assertions,
     /// The people.
@@ -169,6 +171,7 @@ impl App {
             tokens,
             gate: Gate::new(&config.gate, &config.groups),
             remote_user: config.gate.user,
+            opens_oauth2_proxy: config.gate.oauth2_proxy,
             assertions: Assertions::new(Arc::clone(&store), Arc::clone(&clock), config.public_url.to_string()),
             home: safe(&config.apps.home),
             after_logout: safe(&config.apps.after_logout),

@@ -29,29 +29,47 @@ use crate::web::guard::{navigation, visitor};
 use crate::web::visit::Visit;
 
 /// Who asks, by which credential.
-struct Caller {
-    user: User,
+pub struct Caller {
+    /// Who.
+    pub user: User,
     credential: Hashed,
     is_token: bool,
+}
+
+/// What the rules say of a request that was not refused.
+pub struct Judgement {
+    /// Who asks, where somebody is known.
+    pub caller: Option<Caller>,
+    /// Whether it may pass only once somebody is signed in.
+    pub sign_in_first: bool,
 }
 
 /// May this request pass?
 pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Response, Error> {
     let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|_| Fault::Ambiguous)?;
+    let judged = judge(headers, app, visit, asked.target.as_ref()).await?;
+    if judged.sign_in_first {
+        return sign_in_first(app, headers, &asked, visit);
+    }
+    pass(app, judged.caller.as_ref(), asked.target.as_ref()).await
+}
+
+/// Holds who asks against the rules for `target`. A request that may not pass is an error.
+pub async fn judge(headers: &HeaderMap, app: &App, visit: &Visit, target: Option<&Target>) -> Result<Judgement, Error> {
     let caller = caller(app, headers).await?;
     let person = match &caller {
         None => Person::Nobody,
         Some(caller) if caller.is_token => Person::ByToken(&caller.user),
         Some(caller) => Person::BySession(&caller.user),
     };
-    let verdict = app.gate.decide(asked.target.as_ref(), person);
+    let verdict = app.gate.decide(target, person);
     count(&verdict);
     match verdict {
-        Verdict::Pass(_) => pass(app, caller.as_ref(), asked.target.as_ref()).await,
-        Verdict::SignInFirst(_) => sign_in_first(app, headers, &asked, visit),
+        Verdict::Pass(_) => Ok(Judgement { caller, sign_in_first: false }),
+        Verdict::SignInFirst(_) => Ok(Judgement { caller, sign_in_first: true }),
         Verdict::Deny(reason) => {
             let user = caller.map(|caller| caller.user);
-            let host = asked.target.as_ref().map(|target| target.host.as_str()).unwrap_or_default();
+            let host = target.map(|target| target.host.as_str()).unwrap_or_default();
             let user_id = user.as_ref().map(|user| user.id.as_str()).unwrap_or_default();
             tracing::info!(
                 request_id = visit.request_id,
@@ -62,7 +80,7 @@ pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Respo
             );
             match user {
                 Some(user) => {
-                    let (email, return_to) = (user.identity.email, return_to(app, asked.target.as_ref()));
+                    let (email, return_to) = (user.identity.email, return_to(app, target));
                     Err(Fault::NotThroughTheGate { email, return_to }.into())
                 }
                 None => Err(Fault::Closed.into()),
@@ -84,7 +102,7 @@ fn count(verdict: &Verdict) {
 }
 
 /// By a token of ours where one is presented, else by the cookie. Whatever else stands in `Authorization` is the app's.
-async fn caller(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
+pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
     let mut ours = headers.get_all(AUTHORIZATION).iter().filter_map(|value| visitor::token_of_ours(value.as_bytes()));
     match (ours.next(), ours.next()) {
         (Some(_), Some(_)) => Err(Fault::Ambiguous.into()),
@@ -99,7 +117,8 @@ async fn caller(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Error>
     }
 }
 
-async fn pass(app: &App, caller: Option<&Caller>, target: Option<&Target>) -> Result<Response, Error> {
+/// The answer to a request that may pass: 200 with every identity header.
+pub async fn pass(app: &App, caller: Option<&Caller>, target: Option<&Target>) -> Result<Response, Error> {
     let mut response = Response::builder().status(StatusCode::OK).finish();
     let Some(caller) = caller else {
         for name in IDENTITY {

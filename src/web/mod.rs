@@ -22,6 +22,7 @@ pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod metrics;
+pub mod oauth2_proxy;
 pub mod paths;
 pub mod told;
 pub mod visit;
@@ -55,7 +56,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Every door but the one for proxies. HEAD is spelled out where GET does something: a HEAD must do nothing.
+/// Every door but those at which proxies ask. HEAD is spelled out where GET does something: a HEAD must do nothing.
 fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
     let doors = Route::new()
         .at(paths::HOME, get(home::home))
@@ -70,6 +71,10 @@ fn routes(app: &Arc<App>) -> BoxEndpoint<'static, Response> {
         .at(paths::DEVICE, get(device::ask).post(device::decide))
         .at(paths::OPENAPI, get(api::openapi))
         .at(paths::DOCS, get(api::docs))
+        .at(paths::OAUTH2_START, get(oauth2_proxy::sign_in))
+        .at(paths::OAUTH2_SIGN_IN, get(oauth2_proxy::sign_in))
+        .at(paths::OAUTH2_SIGN_OUT, get(oauth2_proxy::sign_out))
+        .at(paths::OAUTH2_USERINFO, get(oauth2_proxy::userinfo))
         .at(paths::JWKS, get(jwks::jwks))
         .at(paths::HEALTHZ, get(health::healthz))
         .at(paths::READYZ, get(health::readyz))
@@ -106,7 +111,8 @@ impl FrontDoor {
         if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > MAX_URI) {
             return Err(Fault::UriTooLong.into());
         }
-        let door = visit.door.ok_or(Fault::NotFound)?;
+        let is_closed = |door: &&paths::Door| paths::is_of_oauth2_proxy(door.path) && !self.app.opens_oauth2_proxy;
+        let door = visit.door.filter(|door| !is_closed(door)).ok_or(Fault::NotFound)?;
         let is_preflight = visit.is_api && cors::is_preflight(&visit.method, request.headers());
         if is_preflight && self.app.cors.listed(request.headers()).is_some() {
             return Ok(cors::allowed());
@@ -117,6 +123,10 @@ impl FrontDoor {
         if door.path == paths::GATE {
             // Nothing changes, whatever the method, and the body is the app's: neither origin nor body matters here.
             return gate::gate(request.headers(), &self.app, visit).await;
+        }
+        if door.path == paths::OAUTH2_AUTH {
+            let (query, authority) = (request.uri().query(), request.uri().authority());
+            return oauth2_proxy::auth(request.headers(), query, authority, &self.app, visit).await;
         }
         if door.is_page && paths::is_safe(&visit.method) && self.is_elsewhere(&request, visit) {
             return Ok(self.right_host(&request));

@@ -48,6 +48,16 @@ pub const OPENAPI: &str = "/api/openapi.json";
 pub const DOCS: &str = "/api/docs";
 /// A proxy asks whether a request may pass.
 pub const GATE: &str = "/gate";
+/// The same, for proxies that were set up for oauth2-proxy; so are the next four.
+pub const OAUTH2_AUTH: &str = "/oauth2/auth";
+/// Starts a sign-in.
+pub const OAUTH2_START: &str = "/oauth2/start";
+/// Starts a sign-in.
+pub const OAUTH2_SIGN_IN: &str = "/oauth2/sign_in";
+/// Ends a session.
+pub const OAUTH2_SIGN_OUT: &str = "/oauth2/sign_out";
+/// Who is signed in.
+pub const OAUTH2_USERINFO: &str = "/oauth2/userinfo";
 /// The keys of assertions.
 pub const JWKS: &str = "/.well-known/jwks.json";
 /// The process is alive.
@@ -128,6 +138,11 @@ pub const DOORS: &[Door] = &[
     data(OPENAPI),
     data(DOCS),
     change(GATE, ANY),
+    change(OAUTH2_AUTH, ANY),
+    data(OAUTH2_START),
+    data(OAUTH2_SIGN_IN),
+    data(OAUTH2_SIGN_OUT),
+    data(OAUTH2_USERINFO),
     data(JWKS),
     data(HEALTHZ),
     data(READYZ),
@@ -135,6 +150,11 @@ pub const DOORS: &[Door] = &[
     data(FAVICON),
     data(ROBOTS),
 ];
+
+/// Whether the door at `path` is one of oauth2-proxy's.
+pub fn is_of_oauth2_proxy(path: &str) -> bool {
+    path.starts_with("/oauth2/")
+}
 
 /// The door at `path`, which is below the path of `public_url`.
 pub fn door(path: &str) -> Option<&'static Door> {

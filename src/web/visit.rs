@@ -43,7 +43,7 @@ impl Visit {
         let path = request.uri().path().to_owned();
         let below = app.paths.below(&path);
         let is_api = below.is_some_and(paths::is_for_programs);
-        let is_shown_elsewhere = below == Some(paths::GATE);
+        let is_shown_elsewhere = matches!(below, Some(paths::GATE | paths::OAUTH2_AUTH));
         let door = below.and_then(paths::door);
         let (request_id, is_behind_proxy) = (app.request_id(), client_address::is_trusted(peer, &app.trusted_proxies));
         let taken = if is_behind_proxy { Trace::taken(request.headers()) } else { None };

@@ -45,6 +45,13 @@ const DOORS: &[Door] = &[
     door(Method::DELETE, "/api/tokens/0123456789abcdef", [401, 404, 403, 403], true),
     door(Method::GET, "/gate", [401, 200, 200, 200], true),
     door(Method::POST, "/gate", [401, 200, 200, 200], true),
+    // Closed, as they are unless the configuration opens them; tests/it/oauth2_proxy.rs does.
+    door(Method::GET, "/oauth2/auth", [404, 404, 404, 404], false),
+    door(Method::POST, "/oauth2/auth", [404, 404, 404, 404], false),
+    door(Method::GET, "/oauth2/start", [404, 404, 404, 404], false),
+    door(Method::GET, "/oauth2/sign_in", [404, 404, 404, 404], false),
+    door(Method::GET, "/oauth2/sign_out", [404, 404, 404, 404], false),
+    door(Method::GET, "/oauth2/userinfo", [404, 404, 404, 404], false),
     door(Method::GET, "/.well-known/jwks.json", [200, 200, 200, 200], false),
     door(Method::GET, "/api/openapi.json", [200, 200, 200, 200], false),
     door(Method::GET, "/api/docs", [200, 200, 200, 200], false),
@@ -148,7 +155,7 @@ async fn every_door_that_can_be_read_can_be_asked_for_its_head() {
 
 #[tokio::test]
 async fn a_door_says_which_methods_it_takes() {
-    let site = Site::start().await;
+    let site = Site::start_with(|config| config.gate.oauth2_proxy = true).await;
     let mut wrong = Vec::new();
     let is_choosy = |door: &&Door| paths::door(door.path).is_some_and(|built| !built.takes_any());
     for door in DOORS.iter().filter(is_choosy) {

@@ -56,6 +56,7 @@ mod markup;
 mod metrics;
 mod migrations;
 mod names;
+mod oauth2_proxy;
 mod openapi;
 mod operator;
 mod outage;

@@ -10,7 +10,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use crate::gate::target::Target;
+use crate::gate::target::{Path, Target};
 
 /// What was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,22 @@ pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradi
         },
     };
     Ok(Forwarded { is_passed_on: url.is_none() && target.is_some(), target })
+}
+
+/// What a proxy asks for that was set up for oauth2-proxy: such a one passes on what the client wrote into `X-Forwarded-…`
+/// and sets `Host` alone. So the app is the one of `host`, reached as this site is, and of path and method nothing is
+/// certain.
+pub fn read_by_host(
+    headers: &HeaderMap,
+    is_trusted: bool,
+    scheme: &str,
+    host: Option<&str>,
+) -> Result<Option<Target>, Contradiction> {
+    if headers.keys().any(|name| is_twin(name.as_str())) {
+        return Err(Contradiction);
+    }
+    let Some(host) = host.filter(|_| is_trusted) else { return Ok(None) };
+    Ok(Some(Target { path: Path::Ambiguous, ..target(scheme, host, "/", None)? }))
 }
 
 /// Whether `name` is another spelling of a header that means something here. Where names become variables (CGI, WSGI, PHP),
