@@ -3,6 +3,7 @@
 //! | answer | when |
 //! |---|---|
 //! | 200 | it may pass; every identity header is there, empty where nothing is known, so that the proxy overwrites what a client made up |
+//! | 307 | it may pass by now, and nginx, which was told no a moment ago, hands our answer on: the browser asks once more |
 //! | 302 | somebody must sign in first, it is a person's navigation, and the proxy passes our answer on |
 //! | 401 | somebody must sign in first, for programs and for nginx, with `Location` to where that happens |
 //! | 403 | this person may not, and asking again changes nothing: never a redirect, which would lead in circles |
@@ -44,14 +45,24 @@ pub struct Judgement {
     pub sign_in_first: bool,
 }
 
+/// The query of a proxy that was told no a moment ago and now hands on what we say to the browser.
+const IS_ANSWER: &str = "answer";
+
 /// May this request pass?
-pub async fn gate(headers: &HeaderMap, app: &App, visit: &Visit) -> Result<Response, Error> {
+pub async fn gate(headers: &HeaderMap, query: Option<&str>, app: &App, visit: &Visit) -> Result<Response, Error> {
     let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|_| Fault::Ambiguous)?;
     let judged = judge(headers, app, visit, asked.target.as_ref()).await?;
     if judged.sign_in_first {
         return sign_in_first(app, headers, &asked, visit);
     }
-    pass(app, judged.caller.as_ref(), asked.target.as_ref()).await
+    match &asked.target {
+        // Between the two questions somebody was let in, or the database came back: the browser asks once more.
+        Some(target) if query == Some(IS_ANSWER) => {
+            let location = HeaderValue::try_from(target.url()).map_err(|_| Fault::Ambiguous)?;
+            Ok(Response::builder().status(StatusCode::TEMPORARY_REDIRECT).header(LOCATION, location).finish())
+        }
+        target => pass(app, judged.caller.as_ref(), target.as_ref()).await,
+    }
 }
 
 /// Holds who asks against the rules for `target`. A request that may not pass is an error.

@@ -122,7 +122,7 @@ impl FrontDoor {
         }
         if door.path == paths::GATE {
             // Nothing changes, whatever the method, and the body is the app's: neither origin nor body matters here.
-            return gate::gate(request.headers(), &self.app, visit).await;
+            return gate::gate(request.headers(), request.uri().query(), &self.app, visit).await;
         }
         if door.path == paths::OAUTH2_AUTH {
             let (query, authority) = (request.uri().query(), request.uri().authority());

@@ -413,3 +413,21 @@ async fn a_log_out_returns_to_the_app_that_asked_for_it() {
     let eve = site.sign_in("eve").await;
     assert_eq!(eve.post("/logout?rd=https%3A//evil.example/").await.header("location"), "/");
 }
+
+/// nginx asks aside first and then hands on what we say: in between somebody may have been let in.
+#[tokio::test]
+async fn whoever_was_let_in_meanwhile_asks_once_more() {
+    let site = Site::start().await;
+    let forwarded = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "app.localhost"),
+        ("x-forwarded-uri", "/deep?a=b"),
+        ("x-forwarded-method", "POST"),
+    ];
+    let ask = async |visitor: &Anonymous| visitor.ask(Method::GET, "/gate?answer", &forwarded).await;
+    let answer = ask(site.sign_in("ada").await.browser()).await;
+    // Not 302: what was sent is sent again.
+    assert_eq!((answer.status, answer.header("location")), (307, "https://app.localhost/deep?a=b"), "{answer:#?}");
+    assert!(answer.header("x-doorward-assertion").is_empty(), "the browser is no app");
+    assert_eq!(ask(&site.anonymous()).await.status, 401);
+}
