@@ -81,6 +81,8 @@ pub const KEYS: &[Key] = &[
     key("gate.user", r#""email""#),
     unset("gate.rules"),
     key("gate.oauth2_proxy", "false"),
+    key("limits.sign_ins_per_minute", "60"),
+    key("limits.bad_tokens_per_minute", "30"),
     key("pages.title", r#""Doorward""#),
     unset("pages.logo"),
     unset("pages.accent"),

@@ -19,6 +19,7 @@ pub mod file;
 pub mod gate;
 pub mod groups;
 pub mod keys;
+pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod pages;
@@ -43,6 +44,7 @@ use self::audit::Audit;
 use self::database::Database;
 use self::gate::Gate;
 use self::groups::Groups;
+use self::limits::Limits;
 use self::log::Log;
 use self::metrics::Metrics;
 use self::pages::Pages;
@@ -81,6 +83,8 @@ pub struct Config {
     pub groups: Groups,
     /// `[gate]`
     pub gate: Gate,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[pages]`
     pub pages: Pages,
     /// `[log]`
@@ -103,6 +107,7 @@ impl Default for Config {
             audit: Audit::default(),
             groups: Groups::default(),
             gate: Gate::default(),
+            limits: Limits::default(),
             pages: Pages::default(),
             log: Log::default(),
             metrics: Metrics::default(),
@@ -171,6 +176,7 @@ fn read(reader: &mut Reader) -> Config {
         provider: provider::read(reader, &public_url),
         database: Database::read(reader),
         sessions: Sessions::read(reader, &public_url),
+        limits: Limits::read(reader),
         apps: Apps::read(reader, &public_url),
         access: Access::read(reader),
         users: Users::read(reader),

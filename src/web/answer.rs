@@ -80,10 +80,13 @@ pub fn problem(fault: &Fault, app: &App, request_id: &str) -> Problem {
     }
 }
 
+/// The challenge where a token is presented that is none.
+pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
 /// The challenge of an answer to whom a credential is missing, or to whom theirs is not enough (RFC 6750, section 3).
 pub fn challenge(fault: &Fault) -> Option<&'static str> {
     match fault {
-        Fault::BadToken => Some("Bearer error=\"invalid_token\""),
+        Fault::BadToken => Some(INVALID_TOKEN),
         Fault::ScopeTooNarrow => Some("Bearer error=\"insufficient_scope\", scope=\"account\""),
         Fault::SessionRequired => Some("Bearer error=\"insufficient_scope\""),
         fault if fault.status() == StatusCode::UNAUTHORIZED => Some("Bearer"),

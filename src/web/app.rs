@@ -29,6 +29,7 @@ use crate::tokens::Tokens;
 use crate::users::Users;
 use crate::web::cookies::Cookies;
 use crate::web::guard::cors::Cors;
+use crate::web::guard::limits::Limits;
 use crate::web::guard::security_headers::SecurityHeaders;
 use crate::web::paths::Paths;
 use crate::web::visit::Visit;
@@ -94,6 +95,8 @@ pub struct App {
     pub cors: Cors,
     /// For the readiness probe and the metrics, and nothing else.
     pub store: SharedStore,
+    /// How often one client may knock.
+    pub limits: Arc<Limits>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -186,6 +189,7 @@ impl App {
             },
             public_url: config.public_url.clone(),
             store,
+            limits: Arc::new(Limits::new(&config.limits)),
             clock,
             requests: AtomicU64::new(u64::from_be_bytes(random::bytes(&*random))),
             random,

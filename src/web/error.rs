@@ -4,6 +4,8 @@
 //! Handlers return an [`Error`]; the front door renders it, as a page for people and as problem details (RFC 9457) for
 //! programs. Nothing of the request is repeated in either, and nothing of the cause beyond what the reader can use.
 
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode};
 use tracing::Level;
 
@@ -71,6 +73,9 @@ pub enum Fault {
     /// Somebody who signed in a moment ago was sent back to sign in by an app: their cookie does not arrive there.
     #[error("a sign-in leads in circles")]
     Circle(ReturnTo),
+    /// The client knocked too often, and has to wait so long.
+    #[error("too many attempts from one client")]
+    TooMany(Duration),
     /// Two credentials, or parameters that are there twice.
     #[error("the request contradicts itself")]
     Ambiguous,
@@ -146,7 +151,7 @@ impl Fault {
             Self::Circle(_) => StatusCode::CONFLICT,
             Self::NoneOfYours => StatusCode::NOT_FOUND,
             Self::TooManyTokens | Self::Held => StatusCode::CONFLICT,
-            Self::TooManyWait => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyWait | Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::WrongKind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -176,6 +181,7 @@ impl Fault {
             Self::NoneOfYours => "none_of_yours",
             Self::TooManyTokens => "too_many_tokens",
             Self::TooManyWait => "too_many_wait",
+            Self::TooMany(_) => "too_many_requests",
             Self::Held => "held",
             Self::BadValue(_) => "invalid_value",
             Self::WrongKind => "wrong_content_type",
@@ -208,6 +214,9 @@ impl Fault {
 
     /// After how many seconds asking again makes sense.
     pub fn retry_after(&self) -> Option<u32> {
+        if let Self::TooMany(wait) = self {
+            return Some(u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
+        }
         match self.status() {
             StatusCode::SERVICE_UNAVAILABLE => Some(2),
             StatusCode::TOO_MANY_REQUESTS => Some(60),

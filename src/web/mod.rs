@@ -32,8 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::header::WWW_AUTHENTICATE;
 use http::uri::Scheme;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::endpoint::BoxEndpoint;
 use poem::error::ReadBodyError;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
@@ -120,6 +121,7 @@ impl FrontDoor {
         if !door.takes(&visit.method) {
             return Err(Fault::MethodNotAllowed(door.allow).into());
         }
+        self.brake(door, visit, request.headers())?;
         if door.path == paths::GATE {
             // Nothing changes, whatever the method, and the body is the app's: neither origin nor body matters here.
             return gate::gate(request.headers(), request.uri().query(), &self.app, visit).await;
@@ -153,6 +155,26 @@ impl FrontDoor {
         is_program || door.takes_strangers || csrf::is_same_origin(request.headers(), &self.app.public_url.origin())
     }
 
+    /// Whether the client may knock here once more. A token that is none is counted when that has been found out.
+    fn brake(&self, door: &paths::Door, visit: &Visit, headers: &HeaderMap) -> Result<(), Error> {
+        let (limits, now) = (&self.app.limits, self.app.clock.now());
+        if visitor::brings_token(headers) {
+            limits.bad_tokens.look(&visit.address, now).map_err(Fault::TooMany)?;
+        }
+        let brake = match door.path {
+            paths::LOGIN => &limits.sign_ins,
+            paths::CALLBACK => &limits.callbacks,
+            paths::DEVICES => &limits.terminals,
+            paths::DEVICE if visit.method == Method::POST => &limits.terminals,
+            _ => return Ok(()),
+        };
+        // A HEAD does nothing there.
+        if visit.method == Method::HEAD {
+            return Ok(());
+        }
+        brake.knock(&visit.address, now).map_err(|wait| Fault::TooMany(wait).into())
+    }
+
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
         let is_plain = *request.scheme() == Scheme::HTTP;
         let between = match visit.is_behind_proxy {
@@ -184,6 +206,10 @@ impl Endpoint for FrontDoor {
         let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
         let answered = answered.unwrap_or_else(|_| Err(Fault::Defect.into()));
         let mut response = answered.unwrap_or_else(|error| answer::failure(error, &self.app, &visit));
+        if response.headers().get(WWW_AUTHENTICATE).is_some_and(|challenge| challenge == answer::INVALID_TOKEN) {
+            // Whether that was one too many is seen at the next one.
+            let _ = self.app.limits.bad_tokens.knock(&visit.address, self.app.clock.now());
+        }
         if visit.method == Method::HEAD {
             response.set_body(());
         }

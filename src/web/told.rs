@@ -75,6 +75,12 @@ impl Fault {
                 "Ask whoever runs the site: its log names what stands in the way.",
                 ("Go to your account", paths.to(ACCOUNT)),
             ),
+            Self::TooMany(_) => told(
+                "Too many attempts",
+                "From your network this was asked for so often that it has to pause. Nobody was signed out.",
+                "Wait a minute, then try again.",
+                home(),
+            ),
             Self::TooManyWait => told(
                 "Too many wait already",
                 "So many terminals wait to be let in, here or at your address, that no more are taken.",

@@ -57,6 +57,7 @@ fn every_commented_default_is_the_default_of_the_code() {
         audit,
         groups,
         gate,
+        limits,
         pages,
         log,
         metrics,
@@ -72,6 +73,7 @@ fn every_commented_default_is_the_default_of_the_code() {
     assert_eq!(audit, default.audit);
     assert_eq!(groups, default.groups);
     assert_eq!(gate, default.gate);
+    assert_eq!(limits, default.limits);
     assert_eq!(pages, default.pages);
     assert_eq!(log, default.log);
     assert_eq!(metrics, default.metrics);

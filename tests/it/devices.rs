@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward::devices::network;
-use doorward::model::{EventKind, UserId};
+use doorward::model::{EventKind, Scope, UserId};
 use serde_json::{Value, json};
 
 use crate::site::instance::Site;
@@ -282,17 +282,20 @@ async fn the_answers_to_what_nobody_should_send_are_those_of_the_rfc() {
 #[tokio::test]
 async fn whoever_has_as_many_tokens_as_they_may_is_told_so_at_both_ends() {
     let site = Site::start().await;
-    let (early, late) = (Terminal::on(&site, "laptop").await, Terminal::on(&site, "desk").await);
-    for _ in 0..99 {
-        site.token_of("ada").await;
-    }
-    // Each of these signed in as well, and only so many sessions are kept.
     let ada = site.sign_in("ada").await;
+    let (early, late) = (Terminal::on(&site, "laptop").await, Terminal::on(&site, "desk").await);
+    let make = async |name: &str| {
+        let (owner, life) = (UserId::new("ada"), Duration::from_secs(3600));
+        site.tokens().create(owner, name.to_owned(), Scope::Me, life).await.expect("a token");
+    };
+    for number in 0..99 {
+        make(&number.to_string()).await;
+    }
     let approve = async |terminal: &Terminal| {
         ada.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await
     };
     assert_eq!(approve(&early).await.status, 200);
-    site.token_of("ada").await;
+    make("the hundredth").await;
     let told = early.poll().await;
     assert_eq!((told.status, &told.json()["error"]), (400, &json!("access_denied")), "{told:#?}");
     assert!(told.body.contains("as many tokens"), "{told:#?}");

@@ -39,6 +39,7 @@ mod https;
 mod independent;
 mod init;
 mod languages;
+mod limits;
 mod logging;
 mod login;
 mod login_begin;

@@ -104,6 +104,14 @@ pub enum MeAnswer {
         #[oai(header = "WWW-Authenticate")]
         String,
     ),
+    /// So many tokens that are none came from the client that it has to wait; told before the door is reached.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooMany(
+        Json<Problem>,
+        /// Seconds after which to ask again.
+        #[oai(header = "Retry-After")]
+        u32,
+    ),
     /// The database could not be asked. Nobody was signed out: ask again.
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(

@@ -30,7 +30,11 @@ const MISSING: (u16, &str) = (404, "You have none with this id.");
 const FULL: (u16, &str) = (409, "You have as many as anybody may: `too_many_tokens`.");
 const TOO_LARGE: (u16, &str) = (413, "The body is too large.");
 const NOT_JSON: (u16, &str) = (415, "The body is not said to be `application/json`.");
-const WAIT: (u16, &str) = (429, "So many wait already that no more are taken: `too_many_wait`.");
+const WAIT: (u16, &str) = (
+    429,
+    "Too often from one client, with tokens that are none or with terminals: `too_many_requests`; or so many terminals wait \
+     already that no more are taken: `too_many_wait`.",
+);
 const AWAY: (u16, &str) =
     (503, "The database could not be asked. Nothing was changed, nobody was signed out: ask again.");
 
@@ -60,7 +64,7 @@ fn header(name: &str, description: &str, required: bool) -> MetaHeader {
 
 impl ApiResponse for Unread {
     fn meta() -> MetaResponses {
-        meta(&[AMBIGUOUS, NOBODY, NARROW, AWAY])
+        meta(&[AMBIGUOUS, NOBODY, NARROW, WAIT, AWAY])
     }
 
     fn register(registry: &mut Registry) {
@@ -70,7 +74,7 @@ impl ApiResponse for Unread {
 
 impl ApiResponse for Unchanged {
     fn meta() -> MetaResponses {
-        meta(&[AMBIGUOUS, NOBODY, FORBIDDEN, MISSING, FULL, TOO_LARGE, NOT_JSON, AWAY])
+        meta(&[AMBIGUOUS, NOBODY, FORBIDDEN, MISSING, FULL, TOO_LARGE, NOT_JSON, WAIT, AWAY])
     }
 
     fn register(registry: &mut Registry) {

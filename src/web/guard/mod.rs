@@ -5,6 +5,7 @@ pub mod cors;
 pub mod csrf;
 pub mod forwarded;
 pub mod host;
+pub mod limits;
 pub mod navigation;
 pub mod security_headers;
 pub mod trace;
