@@ -19,6 +19,7 @@
 //! | [`audit`] | what happened, in the log and in the store | store, model, clock, config |
 //! | [`sessions`], [`users`], [`tokens`] | the operations on each | store, access, audit, model, credential, clock, random, config, metrics |
 //! | [`devices`] | terminals that wait for their person to let them in | store, tokens, model, credential, clock, random |
+//! | [`countersign`] | how a command and a running instance recognise each other | store, clock, random |
 //! | [`login`] | from "not known" to "signed in" | all of the above |
 //! | [`pages`] | what a person sees | clock, model, config |
 //! | [`web`] | everything that speaks HTTP | all of the above, of `store` only its errors |
@@ -34,6 +35,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod countersign;
 pub mod credential;
 pub mod demo;
 pub mod devices;

@@ -3,7 +3,7 @@
 
 use clap::Subcommand;
 
-use crate::cli::check;
+use crate::cli::check::{self, Depth, Finding, Outcome};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
@@ -43,9 +43,33 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
 async fn check(context: &Context, offline: bool) -> Result<(), Failure> {
     let loaded = context.load_for_serving()?;
     warn(&loaded);
-    check::certificate(&loaded.config)?;
-    print(&format!("configuration is fine\n{}\n", check::redirect_uri(&loaded.config)))?;
-    if offline { Ok(()) } else { check::everything(&loaded.config).await.say() }
+    let depth = if offline { Depth::Configuration } else { Depth::Start };
+    say(check::before_the_start(loaded, depth).await)
+}
+
+/// Says what was found: what is as it should be as data, the rest as talk. The failure is the last one, those before it are
+/// said.
+fn say(findings: Vec<Finding>) -> Result<(), Failure> {
+    let mut last: Option<Failure> = None;
+    let mut facts = String::new();
+    for Finding { outcome, found, hint, .. } in findings {
+        match outcome {
+            Outcome::Fine => {
+                facts.push_str(&found);
+                facts.push('\n');
+            }
+            Outcome::Warning => talk(&format!("warning: {found}")),
+            Outcome::Failure(code) => {
+                let before = last.replace(Failure { code, message: found, hint });
+                before.inspect(|failure| talk(&failure.to_string()));
+            }
+            Outcome::Skipped => {}
+        }
+    }
+    // Whoever reads no further must not be told that all is fine where it is not.
+    let verdict = if last.is_none() { "configuration is fine\n" } else { "" };
+    print(&format!("{verdict}{facts}"))?;
+    last.map_or(Ok(()), Err)
 }
 
 fn warn(loaded: &Loaded) {

@@ -11,11 +11,13 @@ pub mod config;
 pub mod context;
 pub mod database;
 pub mod demo;
+pub mod doctor;
 pub mod failure;
 pub mod healthcheck;
 pub mod init;
 pub mod keychain;
 pub mod keys;
+pub mod knock;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
@@ -66,6 +68,8 @@ enum Command {
     Init(init::Args),
     /// Checks the configuration, or shows what it amounts to
     Config(config::Args),
+    /// Looks at everything the site depends on while it runs, and says what is wrong and what to do
+    Doctor(doctor::Args),
     /// Asks the running server whether it is alive
     Healthcheck(healthcheck::Args),
     /// Brings the tables that belong to Doorward up to date
@@ -137,6 +141,7 @@ fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
             Some(Command::Demo(args)) => demo::run(args, context).await,
             Some(Command::Init(args)) => init::run(args, context).await,
             Some(Command::Config(args)) => config::run(args, context).await,
+            Some(Command::Doctor(args)) => doctor::run(args, context).await,
             Some(Command::Healthcheck(args)) => healthcheck::run(args, context).await,
             Some(Command::Migrate(args)) => migrate::run(args, context).await,
             Some(Command::Access(args)) => access::run(args, context).await,

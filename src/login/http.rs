@@ -183,7 +183,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// TLS 1.2 and 1.3 by ring, verified against the public roots and `ca_file`.
-fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, HttpSetupError> {
+pub fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, HttpSetupError> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let unusable = |reason: String| HttpSetupError::CaFile { path: path.display().to_string(), reason };

@@ -37,7 +37,7 @@ use crate::metrics;
 use crate::model::{Browser, EventKind, User, UserId};
 use crate::names::Names;
 use crate::random::Random;
-use crate::store::{Refusal, SharedStore, StoreError};
+use crate::store::{Key, Refusal, SharedStore, StoreError};
 
 /// How many sign-ins a slow listener may lag behind before it misses some.
 const SIGN_INS_HEARD: usize = 64;
@@ -123,6 +123,17 @@ pub struct Failed {
     pub return_to: Option<ReturnTo>,
     /// The label of the pending login that is spent by this, so that its cookie can go.
     pub spent: Option<String>,
+}
+
+/// What a provider that answers says of itself and of us.
+#[derive(Debug)]
+pub struct Looked {
+    /// How many keys it publishes that we can read.
+    pub keys: usize,
+    /// By how many seconds our clock is ahead of its own, as far as it says.
+    pub ahead: Option<i64>,
+    /// Whether it takes us for a client of its own.
+    pub client: Result<(), LoginError>,
 }
 
 /// What the provider shall show (OpenID Connect Core 1.0, section 3.1.2.1).
@@ -286,6 +297,11 @@ impl Login {
         self.room.read_keys().await.map(|_| ())
     }
 
+    /// The keys that seal pending logins, as far as they are at hand: what instances recognise each other by.
+    pub fn keys_at_hand(&self) -> Arc<[Key]> {
+        self.room.keys_at_hand()
+    }
+
     /// Asks for the provider's metadata and keys where they are not at hand, so that the first sign-in need not wait.
     pub async fn warm(&self) {
         if let Err(error) = self.room.provider.known().await {
@@ -293,12 +309,11 @@ impl Login {
         }
     }
 
-    /// Asks the provider who it is and whether it knows us, for whoever checks a configuration. By how many seconds our
-    /// clock is ahead of its own, as far as it says.
-    pub async fn look_at_provider(&self) -> Result<Option<i64>, LoginError> {
+    /// Asks the provider who it is and whether it knows us, for whoever checks a configuration.
+    pub async fn look_at_provider(&self) -> Result<Looked, LoginError> {
         let known = self.room.provider.known().await?;
-        self.room.provider.try_client(&known).await?;
-        Ok(known.ahead)
+        let client = self.room.provider.try_client(&known).await;
+        Ok(Looked { keys: known.keys.set.keys().len(), ahead: known.ahead, client })
     }
 
     /// Starts a sign-in that shall end at `return_to`. Asks the provider's metadata; the store only for the sealing key,

@@ -257,7 +257,8 @@ impl Room {
         }
     }
 
-    fn keys_at_hand(&self) -> Arc<[Key]> {
+    /// The keys that seal pending logins, as far as they were read.
+    pub fn keys_at_hand(&self) -> Arc<[Key]> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 

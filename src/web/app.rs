@@ -102,6 +102,8 @@ pub struct App {
     random: Arc<dyn Random>,
     security_headers: SecurityHeaders,
     elsewhere: Elsewhere,
+    /// Tells this process apart from others that serve the same site; means nothing else.
+    pub instance: String,
     /// What the next request's name is made from.
     requests: AtomicU64,
 }
@@ -191,6 +193,7 @@ impl App {
             store,
             limits: Arc::new(Limits::new(&config.limits)),
             clock,
+            instance: format!("{:016x}", u64::from_be_bytes(random::bytes(&*random))),
             requests: AtomicU64::new(u64::from_be_bytes(random::bytes(&*random))),
             random,
         })

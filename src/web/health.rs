@@ -2,18 +2,57 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::uri::Scheme;
+use http::{HeaderName, StatusCode};
 use poem::web::Data;
-use poem::{Response, handler};
+use poem::{Addr, Request, Response, handler};
 use serde_json::json;
 
+use crate::countersign::{self, Question};
 use crate::store::StoreError;
 use crate::web::app::App;
+use crate::web::guard::forwarded::IDENTITY;
+use crate::web::guard::host;
+use crate::web::visit::Visit;
 
-/// The process is alive; needs nothing.
+/// The process is alive; needs nothing. Whoever proves to be an operator's command is told how the request arrived.
 #[handler]
-pub fn healthz() -> Response {
-    Response::builder().content_type("application/json").body(json!({ "status": "ok" }).to_string())
+pub fn healthz(request: &Request, app: Data<&Arc<App>>, visit: Data<&Arc<Visit>>) -> Response {
+    let mut body = json!({ "status": "ok" });
+    if let Some((arrived, proof)) = recognised(request, &app, &visit) {
+        body["arrived"] = arrived.into();
+        body["proof"] = proof.into();
+    }
+    Response::builder().content_type("application/json").body(body.to_string())
+}
+
+/// How the request arrived, as the text that is proved, and the proof. `None`: nobody of ours asks.
+fn recognised(request: &Request, app: &App, visit: &Visit) -> Option<(String, String)> {
+    let headers = request.headers();
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let keys = app.login.as_ref()?.keys_at_hand();
+    let question = Question::read(&text(countersign::HEADER)?, &keys, app.clock.now())?;
+    let peer = match &request.remote_addr().0 {
+        Addr::SocketAddr(address) => address.to_string(),
+        _ => "unix".to_owned(),
+    };
+    let between = host::between(visit.is_behind_proxy, *request.scheme() == Scheme::HTTP, &app.public_url);
+    let arrived_as = |name: &HeaderName| headers.contains_key(name);
+    let identity: Vec<String> = IDENTITY.iter().filter(|name| arrived_as(name)).map(ToString::to_string).collect();
+    let arrived = json!({
+        "instance": app.instance,
+        "peer": peer,
+        "address": visit.address,
+        "is_believed": visit.is_behind_proxy,
+        "is_elsewhere": host::is_elsewhere(headers, request.uri().authority(), &app.public_url, between),
+        "host": text("host"),
+        "forwarded_host": text("x-forwarded-host"),
+        "scheme": text("x-forwarded-proto"),
+        "identity": identity,
+    });
+    let arrived = arrived.to_string();
+    let proof = question.answer(&keys, &arrived);
+    Some((arrived, proof))
 }
 
 /// Whether people can be served. A provider that is away is degraded: whoever is signed in stays so.

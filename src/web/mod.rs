@@ -42,7 +42,6 @@ use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
 
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
-use crate::web::guard::host::Between;
 use crate::web::guard::{cors, csrf, host, visitor};
 use crate::web::visit::Visit;
 
@@ -177,11 +176,7 @@ impl FrontDoor {
 
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
         let is_plain = *request.scheme() == Scheme::HTTP;
-        let between = match visit.is_behind_proxy {
-            false => Between::Nobody,
-            true if is_plain && self.app.public_url.is_https() => Between::TlsProxy,
-            true => Between::Proxy,
-        };
+        let between = host::between(visit.is_behind_proxy, is_plain, &self.app.public_url);
         host::is_elsewhere(request.headers(), request.uri().authority(), &self.app.public_url, between)
     }
 

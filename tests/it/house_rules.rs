@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("users", OPERATION),
     ("tokens", OPERATION),
     ("devices", &["store", "tokens", "model", "credential", "clock", "random"]),
+    ("countersign", &["store", "clock", "random"]),
     (
         "login",
         &[
@@ -62,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "devices",
             "gate",
             "assertion",
+            "countersign",
             "login",
             "pages",
         ],

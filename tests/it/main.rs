@@ -28,6 +28,7 @@ mod database_tls;
 mod demo;
 mod denied;
 mod devices;
+mod doctor;
 mod evening;
 mod every_door;
 mod front_door;

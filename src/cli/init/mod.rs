@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::cli::check;
+use crate::cli::check::{self, Finding, Outcome};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::init::questions::Questions;
@@ -220,15 +220,13 @@ async fn next(path: &Path, loaded: &Loaded) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         talk(&format!("warning: {warning}"));
     }
-    let found = check::database(&loaded.config).await;
-    for fact in &found.facts {
-        talk(fact);
-    }
-    for warning in &found.warnings {
-        talk(&format!("warning: {warning}"));
-    }
-    for failure in &found.failures {
-        talk(&format!("not yet right: {}", failure.message));
+    for Finding { outcome, found, .. } in check::database(&loaded.config).await {
+        match outcome {
+            Outcome::Fine => talk(&found),
+            Outcome::Warning => talk(&format!("warning: {found}")),
+            Outcome::Failure(_) => talk(&format!("not yet right: {found}")),
+            Outcome::Skipped => {}
+        }
     }
     let redirect_uri = loaded.config.public_url.join(CALLBACK);
     let registered = loaded.config.provider.as_ref().and_then(|provider| provider.registered_redirect_uris.as_ref());

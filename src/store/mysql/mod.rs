@@ -8,10 +8,12 @@ mod adopt;
 mod audit;
 mod devices;
 mod errors;
+mod examine;
 mod keys;
 mod pool;
 mod prepare;
 mod removal;
+mod rights;
 mod rows;
 mod sessions;
 mod sign_in;
@@ -29,6 +31,7 @@ use crate::clock::Clock;
 use crate::config::database::Mysql as Place;
 use crate::names::Names;
 use crate::store::adoption::{Adopted, gone};
+use crate::store::examined::Examined;
 use crate::store::mysql::pool::Pool;
 use crate::store::mysql::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
@@ -125,6 +128,10 @@ impl Store for Mysql {
 
     async fn warnings(&self) -> Result<Vec<String>> {
         prepare::warnings(&self.pool, &self.table).await
+    }
+
+    async fn examine(&self) -> Result<Examined> {
+        examine::examine(&self.pool, &self.table, &*self.clock).await
     }
 
     async fn check_readable(&self) -> Result<()> {

@@ -298,7 +298,8 @@ fn encryption(place: &Mysql) -> Option<SslOpts> {
     }
 }
 
-fn is_local(host: &str) -> bool {
+/// Whether what is said to `host` does not leave this machine.
+pub fn is_local(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }

@@ -17,7 +17,7 @@ use crate::store::mysql::{READ, param, quoted};
 use crate::store::{Result, StoreError};
 
 /// How long all of it may take; whoever is told `Unavailable` comes again.
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long to wait for another instance's work.
 const WAIT: Duration = Duration::from_secs(20);

@@ -26,6 +26,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::metrics::{self, Operation};
 use crate::store::adoption::Adopted;
+use crate::store::examined::Examined;
 use crate::store::migrate::Survey;
 use crate::store::sqlite::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
@@ -177,6 +178,24 @@ impl Store for Sqlite {
                 return Ok(Vec::new());
             }
             prepare::warnings(&file::open(&path, file::Access::Look)?, &table)
+        })
+        .await
+    }
+
+    async fn examine(&self) -> Result<Examined> {
+        let path = self.path.clone();
+        blocking(move || {
+            let server = format!("SQLite {}", rusqlite::version());
+            let is_read_only = std::fs::metadata(&path).is_ok_and(|about| about.permissions().readonly());
+            if path.exists() {
+                let conn = file::open(&path, file::Access::Look)?;
+                let verdict: String =
+                    conn.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(store_error)?;
+                if verdict != "ok" {
+                    return Err(StoreError::Refused(format!("{} is damaged: {verdict}", path.display())));
+                }
+            }
+            Ok(Examined { server, is_read_only, ..Examined::default() })
         })
         .await
     }

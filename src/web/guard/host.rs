@@ -20,6 +20,15 @@ pub enum Between {
     TlsProxy,
 }
 
+/// Who stands between the browser and us; `is_plain`: the connection that the request came by is.
+pub fn between(is_behind_proxy: bool, is_plain: bool, public_url: &PublicUrl) -> Between {
+    match is_behind_proxy {
+        false => Between::Nobody,
+        true if is_plain && public_url.is_https() => Between::TlsProxy,
+        true => Between::Proxy,
+    }
+}
+
 /// Whether a page must be asked for elsewhere: the request names a host (`authority` of HTTP/2, or `Host`) other than
 /// that of `public_url`.
 ///

@@ -59,6 +59,11 @@ impl Binary {
         Self::start(format!("http://localhost:{proxy}{path}"), free_port(), rest, |_| ())
     }
 
+    /// A site that browsers reach at `public_url` by way of a proxy.
+    pub fn behind(public_url: &str, rest: &str) -> Self {
+        Self::start(public_url.to_owned(), free_port(), rest, |_| ())
+    }
+
     fn start(public_url: String, port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}");

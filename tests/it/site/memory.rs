@@ -10,6 +10,7 @@ use doorward::clock::Timestamp;
 use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
 use doorward::model::{Device, Event, Recorded, Session, Token, User, UserId};
+use doorward::store::examined::Examined;
 use doorward::store::{
     Audit, Deleted, Devices, Ended, EventFilter, Key, Keys, Redeemed, Refusal, Removal, Result, Sessions, SignIn,
     SignedIn, SigningKey, Store, StoreError, Tokens, Users,
@@ -290,6 +291,10 @@ impl Audit for Memory {
 
 #[async_trait]
 impl Store for Memory {
+    async fn examine(&self) -> Result<Examined> {
+        Ok(Examined::default())
+    }
+
     async fn prepare(&self, _: Option<&str>) -> Result<()> {
         Ok(())
     }

@@ -1,0 +1,314 @@
+//! What the database says, and what Doorward would make in it.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::cli::check::{self, Finding, PATIENCE};
+use crate::cli::failure::Failure;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::config::database::Place;
+use crate::names::Names;
+use crate::random::{self, OsRandom};
+use crate::store::examined::{Cluster, Encryption, Examined};
+use crate::store::{self, Key, Store, StoreError};
+
+/// By how many seconds our clock and the database's may differ without a word.
+const SKEW: u64 = 5;
+
+/// What the database said.
+pub struct Seen {
+    plan: Result<Vec<String>, Failure>,
+    warnings: Vec<String>,
+    examined: Result<Examined, Failure>,
+    /// The keys by which a running instance is recognised; none where nothing is ready yet.
+    pub keys: Vec<Key>,
+}
+
+/// Asks the database of `config`.
+pub async fn ask(config: &Config) -> Seen {
+    let clock = Arc::new(SystemClock);
+    let store = store::open(&config.database, Names::from_system(), clock.clone());
+    let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
+    let place = place(config);
+    let late = || {
+        let message = format!("the database gave no answer within {} seconds ({place})", PATIENCE.as_secs());
+        Failure::unavailable(message).hint("check host and port under [database]")
+    };
+    let planned = timeout(PATIENCE, async { store::Result::Ok((store.plan(issuer).await?, store.warnings().await?)) });
+    let seen = match planned.await {
+        Ok(Ok((plan, warnings))) => {
+            let examined = timeout(PATIENCE, store.examine()).await;
+            let examined = examined.map_err(|_| late()).and_then(|examined| examined.map_err(Failure::from));
+            let keys =
+                if plan.is_empty() { keys(&*store, issuer, &*clock).await.unwrap_or_default() } else { Vec::new() };
+            Seen { plan: Ok(plan), warnings, examined, keys }
+        }
+        Ok(Err(error)) => {
+            let failure = Failure::from(error);
+            // What stands in the way of the tables says nothing of the server: it may be looked at all the same.
+            let examined = timeout(PATIENCE, store.examine()).await;
+            let examined = examined.map_err(|_| late()).and_then(|examined| examined.map_err(Failure::from));
+            Seen { plan: Err(failure), warnings: Vec::new(), examined, keys: Vec::new() }
+        }
+        Err(_) => Seen { plan: Err(late()), warnings: Vec::new(), examined: Err(late()), keys: Vec::new() },
+    };
+    // Nothing of ours is open that could lose something.
+    let _ = timeout(PATIENCE, store.close()).await;
+    seen
+}
+
+/// The keys of a database where all is ready; to prepare it once more changes nothing.
+async fn keys(store: &dyn Store, issuer: Option<&str>, clock: &dyn Clock) -> Result<Vec<Key>, StoreError> {
+    store.prepare(issuer).await?;
+    store.sealing_keys(&random::bytes(&OsRandom), clock.now()).await
+}
+
+fn place(config: &Config) -> String {
+    match &config.database.place {
+        Place::Sqlite(path) => format!("SQLite in {}", path.display()),
+        Place::Mysql(place) => format!("{} at {}:{} as {}", place.name, place.host, place.port, place.user),
+    }
+}
+
+impl Seen {
+    /// What a start would make in it.
+    pub fn plan(&self, config: &Config) -> Vec<Finding> {
+        let place = place(config);
+        vec![match &self.plan {
+            Ok(plan) if plan.is_empty() => Finding::fine(format!("database: {place}: ready")),
+            Ok(plan) => {
+                let plan = plan.join("\n  ");
+                Finding::fine(format!("database: {place}: at the start Doorward will {plan}"))
+            }
+            Err(failure) => failure.clone().into(),
+        }]
+    }
+
+    /// What of the site's own table will be in somebody's way.
+    pub fn users_table(&self, config: &Config) -> Vec<Finding> {
+        let table = &config.database.users_table;
+        match &self.plan {
+            Err(_) => vec![Finding::skipped("the database was not asked")],
+            Ok(_) if self.warnings.is_empty() => {
+                vec![Finding::fine(format!("nothing in {table} stands in the way"))]
+            }
+            Ok(_) => self.warnings.iter().map(Finding::warning).collect(),
+        }
+    }
+}
+
+/// What a start would make in it.
+pub fn plan(seen: &check::Seen) -> Vec<Finding> {
+    seen.database.as_ref().map_or_else(Vec::new, |database| database.plan(seen.config()))
+}
+
+/// What of the site's own table will be in somebody's way.
+pub fn users_table(seen: &check::Seen) -> Vec<Finding> {
+    seen.database.as_ref().map_or_else(Vec::new, |database| database.users_table(seen.config()))
+}
+
+/// Judges what was found, if there is something of the kind.
+fn judged<T>(
+    seen: &check::Seen,
+    part: impl Fn(&Examined) -> Option<T>,
+    judge: impl Fn(T, &str) -> Finding,
+) -> Vec<Finding> {
+    let Some(database) = &seen.database else { return Vec::new() };
+    vec![match &database.examined {
+        Err(_) => Finding::skipped("the database could not be looked at"),
+        Ok(examined) => match part(examined) {
+            Some(part) => judge(part, &examined.server),
+            None => Finding::skipped(format!("{}: there is nothing to look at", examined.server)),
+        },
+    }]
+}
+
+/// Whether the server is new enough.
+pub fn version(seen: &check::Seen) -> Vec<Finding> {
+    let failed = seen.database.as_ref().and_then(|database| match (&database.plan, &database.examined) {
+        // Damage, and whatever else planning did not stumble upon.
+        (Ok(_), Err(failure)) => Some(failure.clone()),
+        _ => None,
+    });
+    if let Some(failure) = failed {
+        return vec![failure.into()];
+    }
+    judged(
+        seen,
+        |examined| Some(examined.clone()),
+        |examined, server| match examined.too_old {
+            Some(oldest) => Finding::wrong(format!("{server} is older than Doorward can work with"))
+                .hint(format!("{oldest} or later is needed")),
+            None if examined.is_read_only => Finding::wrong(format!("{server} takes no changes (read_only)"))
+                .hint("name the server that takes them, or end read_only there: SET GLOBAL read_only = OFF"),
+            None => Finding::fine(server.to_owned()),
+        },
+    )
+}
+
+/// Whether what is said to the server can be overheard.
+pub fn encryption(seen: &check::Seen) -> Vec<Finding> {
+    judged(
+        seen,
+        |examined| examined.encryption.clone(),
+        |encryption, _| match encryption {
+            Encryption::By(cipher) => Finding::fine(cipher),
+            Encryption::NeedsNone => Finding::fine("not encrypted, and does not leave this machine"),
+            Encryption::None => {
+                Finding::warning("people's names and addresses travel to the database for all on the way to read")
+                    .hint("take tls = \"off\" out of [database]; ca_file names the authority where it is your own")
+            }
+        },
+    )
+}
+
+/// Whether the account may do what serving and migrating need.
+pub fn rights(seen: &check::Seen) -> Vec<Finding> {
+    let config = seen.config();
+    let is_ready = seen.database.as_ref().is_some_and(|seen| seen.plan.as_ref().is_ok_and(Vec::is_empty));
+    let Place::Mysql(place) = &config.database.place else {
+        return judged(seen, |_| None::<()>, |(), _| Finding::skipped(""));
+    };
+    let grant = |rights: &str| {
+        let (name, user) = (place.name.replace('`', "``"), &place.user);
+        format!("an administrator types: GRANT {rights} ON `{name}`.* TO '{user}'@'…', with the host in place of …")
+    };
+    judged(
+        seen,
+        |examined| examined.rights.clone(),
+        |rights, _| {
+            let (serve, migrate) = (rights.to_serve.join("; "), rights.to_migrate.join(", "));
+            if rights.has_roles && !(serve.is_empty() && migrate.is_empty()) {
+                return Finding::skipped(format!("{} has roles, whose rights the server does not tell", place.user));
+            }
+            match (serve.is_empty(), migrate.is_empty()) {
+                (false, _) => Finding::wrong(format!("the account {} lacks {serve}", place.user))
+                    .hint(grant("SELECT, INSERT, UPDATE, DELETE")),
+                (true, false) if is_ready => Finding::fine(format!(
+                    "all that serving needs; for `doorward migrate` after an upgrade {} lacks {migrate}",
+                    place.user
+                )),
+                (true, false) => {
+                    Finding::wrong(format!("the account {} lacks {migrate}, and tables are missing", place.user)).hint(
+                        format!(
+                            "{}; or run `doorward migrate` with an account that has them",
+                            grant("CREATE, ALTER, INDEX")
+                        ),
+                    )
+                }
+                (true, true) => Finding::fine("all that serving and migrating need"),
+            }
+        },
+    )
+}
+
+/// How ids are compared: two subjects that differ in case only are two people.
+pub fn id(seen: &check::Seen) -> Vec<Finding> {
+    let table = &seen.config().database.users_table;
+    judged(
+        seen,
+        |examined| examined.id.clone(),
+        |id, _| {
+            match &id.collation {
+        None => Finding::fine(format!("{table}.id is {}, compared byte by byte", id.type_name)),
+        Some((charset, collation)) if collation.ends_with("_bin") => {
+            Finding::fine(format!("{table}.id is {} in {charset}, compared by {collation}", id.type_name))
+        }
+        Some((charset, collation)) => Finding::warning(format!(
+            "{table}.id is {} in {charset}, and {collation} takes ids for equal that differ in case or accents: whoever \
+             comes second is turned away. Google's ids are digits, so that it does not matter there",
+            id.type_name
+        ))
+        .hint(format!(
+            "where nothing of yours needs it: ALTER TABLE `{table}` MODIFY id {} CHARACTER SET {charset} COLLATE \
+             {charset}_bin NOT NULL",
+            id.type_name
+        )),
+    }
+        },
+    )
+}
+
+/// Whether the server refuses what does not fit, from everybody.
+pub fn strictness(seen: &check::Seen) -> Vec<Finding> {
+    judged(
+        seen,
+        |examined| examined.is_strict,
+        |is_strict, _| {
+            if is_strict {
+                return Finding::fine("the server refuses what does not fit");
+            }
+            Finding::warning(
+            "the server's sql_mode is not strict: Doorward's own connections are, but your programs' values are cut to \
+             what fits, without a word",
+        )
+        .hint("SET GLOBAL sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), and the same in the server's file")
+        },
+    )
+}
+
+/// Whether our clocks agree: sessions end by ours, other instances' by theirs.
+pub fn clock(seen: &check::Seen) -> Vec<Finding> {
+    judged(
+        seen,
+        |examined| examined.ahead,
+        |ahead, _| {
+            if ahead.unsigned_abs() <= SKEW {
+                return Finding::fine(format!("this machine's clock and the database's are {ahead} seconds apart"));
+            }
+            Finding::warning(format!(
+                "this machine's clock and the database's are {} seconds apart",
+                ahead.unsigned_abs()
+            ))
+            .hint("set both by NTP: timedatectl set-ntp true")
+        },
+    )
+}
+
+/// Who else keeps the data, and whether this one is among them.
+pub fn cluster(seen: &check::Seen) -> Vec<Finding> {
+    judged(
+        seen,
+        |examined| examined.cluster.clone(),
+        |cluster, _| match cluster {
+            Cluster::Alone => Finding::fine("a server by itself"),
+            Cluster::Galera { nodes, state, is_ready: true } => {
+                Finding::fine(format!("a Galera cluster of {nodes}, this node is {state}"))
+            }
+            Cluster::Galera { nodes, state, is_ready: false } => Finding::wrong(format!(
+                "this node of a Galera cluster ({nodes}, {state}) takes no questions: it has lost the others"
+            ))
+            .hint("let [database] host lead to a node that has them, or bring this one back"),
+            Cluster::Group { members, state } if state == "ONLINE" => {
+                Finding::fine(format!("a replication group of {members}, this member is {state}"))
+            }
+            Cluster::Group { members, state } => {
+                Finding::wrong(format!("this member of a replication group of {members} is {state}"))
+                    .hint("let [database] host lead to a member that is ONLINE, or bring this one back")
+            }
+        },
+    )
+}
+
+/// Whether there will be enough connections for this instance.
+pub fn connections(seen: &check::Seen) -> Vec<Finding> {
+    let Place::Mysql(place) = &seen.config().database.place else {
+        return judged(seen, |_| None::<()>, |(), _| Finding::skipped(""));
+    };
+    judged(
+        seen,
+        |examined| examined.connections,
+        |(used, most), _| {
+            let ours = place.max_connections as u64;
+            let said = format!("{used} of the server's {most} connections are in use, and Doorward takes up to {ours}");
+            // Those of a running instance are among the used ones.
+            if ours < most && used.saturating_mul(10) < most.saturating_mul(9) {
+                return Finding::fine(said);
+            }
+            Finding::warning(format!("{said}: \"Too many connections\" will come"))
+                .hint("lower [database] max_connections here, raise max_connections there, or end who does not let go")
+        },
+    )
+}

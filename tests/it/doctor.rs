@@ -1,0 +1,377 @@
+//! `doorward doctor` on sites that are well and on sites that are not: each thing that can be wrong is made wrong, and the
+//! check of its name says so.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use doorward::clock::{Clock, SystemClock};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::site::binary::{self, Binary, PROVIDER_AWAY, Ran};
+use crate::site::databases::Server;
+use crate::site::front;
+use crate::site::place::{Kept, Place};
+use crate::site::program::{Program, free_port};
+use crate::site::tiers::Tier;
+use crate::site::visitors::provide_cryptography;
+use crate::wrong_turns::{google, provider};
+
+/// What `doctor --json` said.
+struct Told {
+    ran: Ran,
+    checks: Vec<Value>,
+}
+
+impl Told {
+    fn new(ran: Ran) -> Self {
+        let Value::Array(checks) = ran.json() else { panic!("no list: {ran:#?}") };
+        Self { ran, checks }
+    }
+
+    /// The outcome of a check, and all that it said. The worst of several.
+    fn of(&self, name: &str) -> (&str, String) {
+        let found: Vec<_> = self.checks.iter().filter(|check| check["name"] == name).collect();
+        assert!(!found.is_empty(), "no check {name}: {:#?}", self.ran);
+        let outcome = |check: &&&Value| match check["outcome"].as_str() {
+            Some("failure") => 3,
+            Some("warning") => 2,
+            Some("ok") => 1,
+            _ => 0,
+        };
+        let worst = found.iter().max_by_key(outcome).expect("one");
+        let said =
+            format!("{} {}", worst["found"].as_str().unwrap_or_default(), worst["hint"].as_str().unwrap_or_default());
+        (worst["outcome"].as_str().expect("a word"), said)
+    }
+
+    #[track_caller]
+    fn is(&self, name: &str, outcome: &str, words: &[&str]) {
+        let (found, said) = self.of(name);
+        assert_eq!(found, outcome, "{name}: {said}\n{}", self.ran.stdout);
+        for word in words {
+            assert!(said.contains(word), "{name}: {word:?} is not in {said:?}");
+        }
+    }
+
+    /// The names of the checks with this outcome.
+    fn with(&self, outcome: &str) -> Vec<&str> {
+        let has = self.checks.iter().filter(|check| check["outcome"] == outcome);
+        has.filter_map(|check| check["name"].as_str()).collect()
+    }
+}
+
+fn doctor(folder: &Path) -> Told {
+    Told::new(binary::run(binary::command(folder).args(["doctor", "--json"])))
+}
+
+/// `doctor` for a site that does not run.
+fn not_running(rest: &str) -> (Told, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let place = format!("public_url = \"http://localhost:{port}\"\nserver.listen = \"localhost:{port}\"\n");
+    binary::configure(folder.path(), &format!("{place}{rest}"));
+    (doctor(folder.path()), folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_is_well_is_said_to_be_well() {
+    let provider = provider().await;
+    for place in Place::all() {
+        let Some(kept) = place.fresh().await else { continue };
+        let site = Binary::serve(&format!("{}[database]\nurl = {:?}\n", google(&provider), kept.url()));
+        site.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+        let told = doctor(site.folder.path());
+        assert_eq!((told.ran.code, told.with("failure")), (0, Vec::new()), "{place:?}: {:#?}", told.ran);
+        told.is("configuration", "ok", &["config.toml"]);
+        told.is("client", "ok", &["knows this client and its secret"]);
+        told.is("provider", "ok", &["metadata and one key"]);
+        told.is("redirect-uri", "ok", &[&format!("http://localhost:{}/login/callback", site.port)]);
+        told.is("instance", "ok", &["on this database"]);
+        told.is("public-url", "ok", &["leads to the instance that runs here"]);
+        told.is("proxy-address", "skipped", &["nobody stands between"]);
+        // Whether the server is strict is for whoever started it to say.
+        let of_servers = ["encryption", "rights", "clock", "cluster", "connections"];
+        for check in of_servers.map(|check| format!("database-{check}")) {
+            let expected = if place == Place::Sqlite { "skipped" } else { "ok" };
+            told.is(&check, expected, &[]);
+        }
+        let named = match place {
+            Place::Sqlite => "SQLite 3.",
+            Place::MariaDb => "MariaDB 1",
+            Place::MySql => "MySQL ",
+        };
+        told.is("database-version", "ok", &[named]);
+
+        let read = site.run(&["doctor"]);
+        assert_eq!(read.code, 0, "{read:#?}");
+        assert!(read.stderr.starts_with("all is well") || read.stderr.starts_with("it works;"), "{read:#?}");
+        let said: Vec<_> = read.stdout.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert!(said.contains(&"proxy-identity"), "{read:#?}");
+        assert!(!format!("{read:?}{:?}", told.ran).contains("GOCSPX"), "no secret is told");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_prove_to_read_the_database_is_told_nothing_but_that_it_is_alive() {
+    let provider = provider().await;
+    let site = Binary::serve(&google(&provider));
+    provide_cryptography();
+    let ask = async |header: &str| {
+        let client = reqwest::Client::new();
+        let request = client.get(format!("{}/healthz", site.public_url)).header("doorward-countersign", header);
+        request.send().await.expect("an answer").text().await.expect("a body")
+    };
+    let now = SystemClock.now().unix();
+    let made_up = format!("{now}.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    for header in ["", "x", &made_up, "9223372036854775807.AAAAAAAAAAAAAAAAAAAAAA.AA", "1.2.3.4"] {
+        assert_eq!(ask(header).await, "{\"status\":\"ok\"}", "{header}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_does_not_hold_is_the_one_failure() {
+    let (told, _folder) = not_running("[sessions]\nidle = \"7 dayz\"\n");
+    assert_eq!((told.ran.code, told.with("failure")), (1, vec!["configuration"]), "{:#?}", told.ran);
+    told.is("configuration", "failure", &["config.toml:4: sessions.idle", "write 12h or 7d"]);
+    assert!(told.ran.stderr.contains("one thing does not work"), "{:#?}", told.ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_provider_is_told_apart() {
+    let (told, _folder) = not_running(PROVIDER_AWAY);
+    told.is("provider", "failure", &["nobody can sign in until http://127.0.0.1:9 answers", "this machine's way"]);
+    told.is("client", "skipped", &[]);
+    // A start needs no provider; whoever checks wants to know all the same.
+    let folder = tempfile::tempdir().expect("a folder");
+    binary::configure(folder.path(), PROVIDER_AWAY);
+    let checked = binary::run(binary::command(folder.path()).args(["config", "check"]));
+    assert_eq!(checked.code, 69, "{checked:#?}");
+    assert!(!checked.stdout.contains("fine") && checked.stderr.contains("nobody can sign in"), "{checked:#?}");
+
+    let provider = provider().await;
+    let (told, _folder) = not_running(&google(&provider).replace("GOCSPX-right", "GOCSPX-wrong"));
+    told.is("provider", "ok", &[]);
+    told.is("client", "failure", &["does not accept this site", "invalid_client", "providers.google.client_id"]);
+
+    provider.script().now = SystemClock.now().unix() + 3600;
+    let (told, _folder) = not_running(&google(&provider));
+    told.is("provider-clock", "warning", &["seconds behind the provider's", "timedatectl set-ntp true"]);
+    told.is("client", "ok", &[]);
+
+    provider.script().now = SystemClock.now().unix();
+    provider.script().published.clear();
+    let (told, _folder) = not_running(&google(&provider));
+    told.is("provider", "failure", &["publishes no key"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_database_is_told_apart() {
+    let provider = provider().await;
+    let at = |url: &str| format!("{}[database]\nurl = {url:?}\n", google(&provider));
+    let port = free_port();
+    let (told, _folder) = not_running(&at(&format!("mysql://root@localhost:{port}/doorward")));
+    told.is("database", "failure", &["nobody answers as MySQL", "Start the database"]);
+    told.is("database-version", "skipped", &[]);
+
+    for place in [Place::MariaDb, Place::MySql] {
+        let Some(kept) = place.fresh().await else { continue };
+        let Kept::Server { name, .. } = &kept else { panic!("a server") };
+        kept.execute(
+            "create table users (id varchar(64) character set utf8mb4 collate utf8mb4_unicode_ci primary key)",
+        )
+        .await;
+        let (told, _folder) = not_running(&at(&kept.url()));
+        told.is(
+            "users-id",
+            "warning",
+            &["utf8mb4_unicode_ci", "ALTER TABLE `users` MODIFY id varchar(64)", "utf8mb4_bin"],
+        );
+        told.is("database", "ok", &["at the start Doorward will"]);
+
+        // An account that may read and no more.
+        let account = format!("{name}_reader");
+        let host = if place == Place::MariaDb { "localhost" } else { "%" };
+        kept.execute(&format!("drop user if exists '{account}'@'{host}'")).await;
+        kept.execute(&format!("create user '{account}'@'{host}' identified by 'few-rights'")).await;
+        kept.execute(&format!("grant select on `{}`.* to '{account}'@'{host}'", name.replace('_', "\\_"))).await;
+        let url = kept.url().replacen("tests:tests@127.0.0.1", &format!("{account}:few-rights@localhost"), 1);
+        let (told, _folder) = not_running(&at(&url));
+        told.is(
+            "database-rights",
+            "failure",
+            &["lacks INSERT; UPDATE; DELETE", "GRANT SELECT, INSERT, UPDATE, DELETE"],
+        );
+        kept.execute(&format!("grant insert, update, delete on `{name}`.* to '{account}'@'{host}'")).await;
+        let (told, _folder) = not_running(&at(&url));
+        told.is("database-rights", "failure", &["lacks CREATE, ALTER, INDEX", "tables are missing"]);
+        kept.execute(&format!("drop user '{account}'@'{host}'")).await;
+
+        kept.execute("drop table users").await;
+        kept.execute("create table users (id int primary key auto_increment, email varchar(255), name text)").await;
+        let (told, _folder) = not_running(&at(&kept.url()));
+        told.is("database", "failure", &["keeps its id as int", "users_table"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_lax_full_and_read_only_is_said_to_be_so() {
+    let options = ["--sql-mode=", "--max-connections=12", "--read-only=1"].map(str::to_owned);
+    let Some(server) = Server::start_with(options.to_vec()) else { return };
+    let database = server.database().await;
+    let place = database.place();
+    let provider = provider().await;
+    let url = format!("mysql://root@127.0.0.1:{}/{}", place.port, place.name);
+    let (told, _folder) = not_running(&format!("{}[database]\nurl = {url:?}\n", google(&provider)));
+    told.is("database-version", "failure", &["takes no changes (read_only)", "SET GLOBAL read_only = OFF"]);
+    told.is("database-strictness", "warning", &["sql_mode is not strict", "STRICT_TRANS_TABLES"]);
+    told.is("database-connections", "warning", &["of the server's 12 connections", "Doorward takes up to 16"]);
+    told.is("database-encryption", "ok", &["does not leave this machine"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_does_not_run_and_one_that_somebody_else_answers_for_are_told_apart() {
+    let provider = provider().await;
+    let (told, folder) = not_running(&google(&provider));
+    told.is("instance", "failure", &["Doorward does not run here", "systemctl start doorward"]);
+    told.is("public-url", "skipped", &[]);
+    drop(folder);
+
+    // It runs, and browsers are led to another program.
+    let site = Binary::behind(&provider.issuer().replace("127.0.0.1", "localhost"), &google(&provider));
+    site.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+    let told = doctor(site.folder.path());
+    told.is("instance", "ok", &[]);
+    told.is("public-url", "failure", &["leads to somebody else (HTTP/1.1 404", "let the proxy pass"]);
+    told.is("proxy-host", "skipped", &[]);
+    assert_eq!(told.ran.code, 1);
+
+    // Two sites, each with a database of its own: the one must not be taken for the other.
+    let other = Binary::serve(&google(&provider));
+    other.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+    let config = fs::read_to_string(site.folder.path().join("config.toml")).expect("a file");
+    let config = config.replace(&format!("localhost:{}", site.port), &format!("localhost:{}", other.port));
+    binary::configure(site.folder.path(), &config);
+    doctor(site.folder.path()).is("instance", "failure", &["is not Doorward with this database", "doorward, process"]);
+
+    // A name that nobody knows.
+    let site = format!("public_url = \"https://nobody.invalid\"\nserver.listen = \"localhost:{}\"\n", free_port());
+    let folder = tempfile::tempdir().expect("a folder");
+    binary::configure(folder.path(), &format!("{site}{}", google(&provider)));
+    doctor(folder.path()).is("names", "failure", &["public_url: ", "nobody.invalid", "an A or AAAA record"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_does_not_speak_http_is_not_waited_for_long() {
+    let provider = provider().await;
+    let port = free_port();
+    let silent = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("public_url = \"http://localhost:{port}\"\nserver.listen = \"127.0.0.1:{port}\"\n");
+    binary::configure(folder.path(), &format!("{place}{}", google(&provider)));
+    let told = doctor(folder.path());
+    told.is("instance", "failure", &["does not answer as Doorward", "it took too long"]);
+    drop(silent);
+}
+
+/// A site behind nginx, whose server block is `block` with `SITE` for where Doorward listens.
+fn behind_nginx(scheme: &str, rest: &str, block: &str) -> (Binary, Program, TempDir) {
+    let port = free_port();
+    let site = Binary::behind(&format!("{scheme}://localhost:{port}"), rest);
+    site.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    fs::write(folder.path().join("site.crt"), made.cert.pem()).expect("a file");
+    fs::write(folder.path().join("site.key"), made.signing_key.serialize_pem()).expect("a file");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let tls = match scheme {
+        "https" => format!("ssl_certificate {}; ssl_certificate_key {};", at("site.crt"), at("site.key")),
+        _ => String::new(),
+    };
+    let ssl = if scheme == "https" { " ssl" } else { "" };
+    let block = block.replace("SITE", &format!("http://127.0.0.1:{}", site.port)).replace("PORT", &port.to_string());
+    let nginx = front::nginx(folder.path(), &format!("server {{ listen 127.0.0.1:{port}{ssl}; {tls}\n{block}\n}}"));
+    front::wait_for(port, &nginx);
+    (site, nginx, folder)
+}
+
+/// What a proxy has to do.
+const GOOD: &str = r#"location / {
+    proxy_pass SITE;
+    proxy_set_header Host localhost:PORT;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header Remote-User "";
+    proxy_set_header X-Auth-Request-Email "";
+}"#;
+
+const PROXY_CHECKS: [&str; 4] = ["proxy-host", "proxy-scheme", "proxy-address", "proxy-identity"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_does_as_it_should_is_told_from_one_that_only_passes_on() {
+    if Tier::Proxies.here().is_none() {
+        return;
+    }
+    let provider = provider().await;
+    let (site, _nginx, _folder) = behind_nginx("http", &google(&provider), GOOD);
+    let told = doctor(site.folder.path());
+    told.is("public-url", "ok", &["leads to the instance that runs here"]);
+    for check in PROXY_CHECKS {
+        told.is(check, "ok", &[]);
+    }
+    assert_eq!(told.ran.code, 0, "{:#?}", told.ran);
+
+    let rules = "[[gate.rules]]\nhost = \"app.localhost:3000\"\nallow = \"everyone\"\n";
+    let rest = format!("{}{rules}", google(&provider));
+    let (site, _nginx, _folder) = behind_nginx("http", &rest, "location / { proxy_pass SITE; }");
+    let told = doctor(site.folder.path());
+    told.is("proxy-host", "failure", &["pages go in circles", "proxy_set_header Host localhost:"]);
+    told.is("proxy-scheme", "failure", &["\"https\"", "public_url is http"]);
+    told.is("proxy-address", "failure", &["any visitor can pretend any address", "$remote_addr"]);
+    told.is("proxy-identity", "failure", &["remote-user, x-auth-request-email", "proxy-config"]);
+
+    let (site, _nginx, _folder) = behind_nginx(
+        "http",
+        &format!("server.trusted_proxies = [\"192.0.2.1\"]\n{}", google(&provider)),
+        &GOOD.replace("proxy_set_header X-Forwarded-Proto $scheme;", "proxy_set_header X-Forwarded-Proto \"\";"),
+    );
+    let told = doctor(site.folder.path());
+    told.is("proxy-address", "warning", &["is not believed", "server.trusted_proxies"]);
+    told.is("proxy-scheme", "warning", &["does not say which scheme"]);
+    assert_eq!(told.ran.code, 0, "{:#?}", told.ran);
+
+    let (site, _nginx, _folder) = behind_nginx(
+        "http",
+        &google(&provider),
+        &GOOD.replace("proxy_set_header X-Forwarded-For $remote_addr;", "proxy_set_header X-Forwarded-For \"\";"),
+    );
+    // From this machine the proxy and its visitor have one address: nobody can tell them apart, and nothing is claimed.
+    doctor(site.folder.path()).is("proxy-address", "ok", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_browsers_refuse_is_refused_unless_its_authority_is_named() {
+    if Tier::Proxies.here().is_none() {
+        return;
+    }
+    let provider = provider().await;
+    let (site, _nginx, folder) = behind_nginx("https", &google(&provider), GOOD);
+    let told = doctor(site.folder.path());
+    told.is("certificate", "failure", &["invalid peer certificate"]);
+    told.is("public-url", "failure", &["TLS with https://localhost:", "--ca-file"]);
+    let authority = folder.path().join("site.crt").display().to_string();
+    let named = binary::run(binary::command(site.folder.path()).args(["doctor", "--json", "--ca-file", &authority]));
+    let told = Told::new(named);
+    told.is("certificate", "ok", &[]);
+    told.is("public-url", "ok", &["leads to the instance that runs here"]);
+    told.is("proxy-scheme", "ok", &["the proxy says https"]);
+
+    let https = "server.tls = \"self-signed\"\n";
+    let own = Binary::serve_https(free_port(), &format!("{https}{}", google(&provider)), |_| ());
+    own.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+    let told = doctor(own.folder.path());
+    told.is("certificate", "warning", &["nobody vouches for the certificate"]);
+    told.is("public-url", "ok", &["leads to the instance that runs here"]);
+    assert_eq!(told.ran.code, 0, "{:#?}", told.ran);
+}
