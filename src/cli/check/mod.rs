@@ -7,7 +7,6 @@ mod instance;
 mod provider;
 mod site;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,7 +139,7 @@ pub const CHECKS: &[Check] = &[
 /// What came back from those who were asked.
 pub struct Seen {
     loaded: Loaded,
-    names: Vec<(&'static str, String, Result<Vec<IpAddr>, String>)>,
+    names: Vec<site::Name>,
     database: Option<database::Seen>,
     provider: Option<provider::Seen>,
     instance: Option<instance::Seen>,

@@ -12,6 +12,13 @@ use crate::names::Names;
 use crate::server::tls;
 use crate::web::paths::CALLBACK;
 
+/// A name that the configuration holds.
+pub struct Name {
+    key: &'static str,
+    host: String,
+    addresses: Result<Vec<IpAddr>, String>,
+}
+
 /// The configuration holds, or nobody would be here; what there is to say about it.
 pub fn configuration(seen: &Seen) -> Vec<Finding> {
     let loaded = &seen.loaded;
@@ -24,7 +31,7 @@ pub fn configuration(seen: &Seen) -> Vec<Finding> {
 }
 
 /// The addresses of every name that the configuration holds.
-pub async fn resolve(config: &Config, names: &Names) -> Vec<(&'static str, String, Result<Vec<IpAddr>, String>)> {
+pub async fn resolve(config: &Config, names: &Names) -> Vec<Name> {
     let mut wanted = vec![("public_url", config.public_url.as_url().host_str().unwrap_or_default().to_owned())];
     if let Listen::Tcp { host, .. } = &config.server.listen {
         wanted.push(("server.listen", host.clone()));
@@ -35,14 +42,14 @@ pub async fn resolve(config: &Config, names: &Names) -> Vec<(&'static str, Strin
             Ok(addresses) => addresses.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no address for {host}: no name server answers")),
         };
-        found.push((key, host, addresses));
+        found.push(Name { key, host, addresses });
     }
     found
 }
 
 /// Whether every name has an address.
 pub fn names(seen: &Seen) -> Vec<Finding> {
-    let judge = |(key, host, addresses): &(&str, String, Result<Vec<IpAddr>, String>)| match addresses {
+    let judge = |Name { key, host, addresses }: &Name| match addresses {
         Ok(addresses) => {
             let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             Finding::fine(format!("{key}: {host} is {}", addresses.join(", ")))
