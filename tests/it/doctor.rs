@@ -13,7 +13,7 @@ use crate::site::binary::{self, Binary, PROVIDER_AWAY, Ran};
 use crate::site::databases::Server;
 use crate::site::front;
 use crate::site::place::{Kept, Place};
-use crate::site::program::{Program, free_port};
+use crate::site::program::{PATIENCE, Program, free_port};
 use crate::site::tiers::Tier;
 use crate::site::visitors::provide_cryptography;
 use crate::wrong_turns::{google, provider};
@@ -119,7 +119,7 @@ async fn whoever_cannot_prove_to_read_the_database_is_told_nothing_but_that_it_i
     let site = Binary::serve(&google(&provider));
     provide_cryptography();
     let ask = async |header: &str| {
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let request = client.get(format!("{}/healthz", site.public_url)).header("doorward-countersign", header);
         request.send().await.expect("an answer").text().await.expect("a body")
     };
