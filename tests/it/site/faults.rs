@@ -1,5 +1,8 @@
 //! Everything that a person can be told when something went wrong, in the words that are really shown.
 
+use std::time::Duration;
+
+use doorward::clock::Timestamp;
 use doorward::config::Config;
 use doorward::config::public_url::PublicUrl;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
@@ -27,6 +30,8 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
         ("sign-in-again", Fault::SignInAgain),
         ("none-of-yours", Fault::NoneOfYours),
         ("too-many-tokens", Fault::TooManyTokens),
+        ("too-many-wait", Fault::TooManyWait),
+        ("too-many", Fault::TooMany(Duration::from_secs(10))),
         ("bad-value", Fault::BadValue("A token lives for 1 to 366 days.")),
         ("wrong-kind", Fault::WrongKind),
         ("not-through-the-gate", Fault::NotThroughTheGate { email: EMAIL.to_owned(), return_to: None }),
@@ -45,6 +50,7 @@ fn faults(site: &PublicUrl) -> Vec<(&'static str, Fault)> {
     let logins = [
         ("login-no-pending", LoginError::NoPendingLogin),
         ("login-bad-id-token", LoginError::BadIdToken(text())),
+        ("login-not-asked-again", LoginError::NotAskedAgain(Timestamp::from_unix(1_800_000_000))),
         ("login-declined", LoginError::Declined),
         ("login-provider-error", LoginError::ProviderError(text())),
         ("login-provider-unavailable", LoginError::ProviderUnavailable(text())),
