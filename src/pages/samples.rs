@@ -202,7 +202,11 @@ fn token(number: usize, name: &str) -> TokenRow {
     TokenRow {
         id: format!("{number:016x}"),
         name: name.to_owned(),
-        scope: if number.is_multiple_of(2) { "Shows who you are" } else { "Also lists your sessions and tokens" },
+        scope: if number.is_multiple_of(2) {
+            "Shows who you are and opens apps as you"
+        } else {
+            "Opens apps as you, and lists your sessions and tokens"
+        },
         last_four: format!("{number:04}"),
         created: moment("12 days ago"),
         expires: moment("in 78 days"),
