@@ -223,7 +223,7 @@ impl Survey {
         if !self.has_meta {
             lines.push("create the table doorward_meta".to_owned());
         }
-        lines.extend(self.pending.iter().map(|step| format!("step {}: {}", step.number, step.name)));
+        lines.extend(self.pending.iter().map(|step| format!("take step {}: {}", step.number, step.name)));
         lines
     }
 
