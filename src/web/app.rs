@@ -130,6 +130,10 @@ impl App {
         let mut app = Self::build(config, store, clock, random, names, pages)?;
         app.sessions.take_over(&self.sessions);
         app.devices.take_over(&self.devices);
+        app.instance.clone_from(&self.instance);
+        if self.limits.are(&config.limits) {
+            app.limits = Arc::clone(&self.limits);
+        }
         if let (Some(login), Some(before)) = (&mut app.login, &self.login) {
             login.take_over(before);
         }

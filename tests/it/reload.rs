@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::binary::provider;
 use crate::site::binary::{Binary, PROVIDER_AWAY};
+use crate::site::instance::Site;
 use crate::site::program::{PATIENCE, PAUSE, free_port};
 use crate::site::visitors::{Anonymous, Visitor};
 
@@ -53,6 +54,16 @@ fn until_said(site: &Binary, words: &str) {
         assert!(Instant::now() < deadline, "{words:?} is not said:\n{}", site.program.said());
         std::thread::sleep(PAUSE);
     }
+}
+
+#[tokio::test]
+async fn whoever_knocked_too_often_has_not_knocked_less() {
+    let site = Site::start().await;
+    let (before, after) = site.read_again(|config| config.pages.title = "Another house".to_owned());
+    assert!(Arc::ptr_eq(&before.limits, &after.limits));
+    assert_eq!(before.instance, after.instance, "it is the same process");
+    let (before, after) = site.read_again(|config| config.limits.sign_ins_per_minute += 1);
+    assert!(!Arc::ptr_eq(&before.limits, &after.limits), "another limit is not taken over");
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ pub struct Limits {
     pub terminals: Brake,
     /// Bearer tokens that are none.
     pub bad_tokens: Brake,
+    config: Config,
 }
 
 impl Limits {
@@ -44,7 +45,13 @@ impl Limits {
             callbacks: Brake::new(sign_ins),
             terminals: Brake::new(sign_ins),
             bad_tokens: Brake::new(bad_tokens),
+            config: *config,
         }
+    }
+
+    /// Whether these are the limits that `config` sets.
+    pub fn are(&self, config: &Config) -> bool {
+        self.config == *config
     }
 }
 

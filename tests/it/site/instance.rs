@@ -132,6 +132,14 @@ impl Site {
         }
     }
 
+    /// What is behind the front door, and what would be after the configuration was read again, changed like this.
+    pub fn read_again(&self, change: impl FnOnce(&mut Config)) -> (Arc<App>, App) {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let again = self.app.again(&config, Names::from_system()).expect("the configuration holds");
+        (Arc::clone(&self.app), again)
+    }
+
     /// Somebody who has brought nothing.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous::at(&self.url)
