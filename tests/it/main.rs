@@ -66,6 +66,7 @@ mod outage;
 mod package;
 mod pages;
 mod paging;
+mod promises;
 mod proxies;
 mod readme;
 mod reload;
