@@ -214,7 +214,9 @@ impl Tokens {
 /// `name` without blanks at its ends, if it can be shown in a list.
 fn presentable(name: &str) -> Option<String> {
     let name = name.trim();
-    let fits = (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    // What turns the text around could make a list say something else.
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let fits = (1..=LONGEST_NAME).contains(&name.chars().count()) && name.chars().all(is_plain);
     fits.then(|| name.to_owned())
 }
 

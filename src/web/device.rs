@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use poem::web::Data;
 use poem::{Request, Response, handler};
 
@@ -56,7 +57,9 @@ pub async fn decide(
         Typed::TooMany(wait) => {
             let minutes = minutes(wait);
             let sentence = format!("There were too many wrong codes. Wait {minutes}, then try again.");
-            return refuse(&app, &user, &session, StatusCode::TOO_MANY_REQUESTS, &sentence);
+            let mut response = refuse(&app, &user, &session, StatusCode::TOO_MANY_REQUESTS, &sentence)?;
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+            return Ok(response);
         }
     };
     let approved = match decision.as_deref() {

@@ -51,8 +51,8 @@ impl Fault {
             ),
             Self::NotThroughTheGate { .. } | Self::Closed | Self::Circle(_) => shut_gate(self, paths),
             Self::Ambiguous => told(
-                "This request contradicts itself",
-                "It holds something twice that may be there only once.",
+                "This request cannot be read",
+                "Something in it is missing, is there twice, or is not what belongs there.",
                 "Start again from the start page.",
                 home(),
             ),

@@ -107,6 +107,7 @@ async fn what_no_token_can_be_made_of_is_refused_with_a_reason() {
         json!({ "name": "   " }),
         json!({ "name": "a\u{7}b" }),
         json!({ "name": "a\u{9b}b" }),
+        json!({ "name": "\u{202e}gnp.exe" }),
         json!({ "name": long }),
         json!({ "name": null }),
         json!({ "name": "x", "days": 0 }),

@@ -158,6 +158,7 @@ async fn wrong_codes_are_not_looked_at_for_long() {
     let right = mallory.submit("/device", &[("code", &terminal.user_code), ("decide", "approve")]).await;
     assert_eq!(right.status, 429, "even the right one: {right:#?}");
     assert!(right.body.contains("Wait 10 minutes"), "{}", right.body);
+    assert_eq!(right.header("retry-after"), "600");
     assert_eq!(terminal.refusal().await, json!("authorization_pending"));
     // Here both are at one address, which is counted too.
     assert_eq!(ada.submit("/device", &[("code", &terminal.user_code)]).await.status, 429);
