@@ -6,7 +6,7 @@
 //! one stranger must not use up what all behind it need. Each instance counts for itself.
 //!
 //! Counted by the generic cell rate algorithm (ITU-T I.371): one moment for each client, and no more clients than
-//! [`MOST_CLIENTS`]. Where there are more, all are forgotten: it is a brake, not a wall.
+//! fifty thousand. Where there are more, all are forgotten: it is a brake, not a wall.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
