@@ -4,24 +4,36 @@
 //! 32 KiB, 100 lines and ten seconds, and every connection has an end: one that asks nothing is asked to close and then
 //! dropped, whatever it does to look alive.
 //!
+//! A connection that asks nothing for a moment is taken from hyper and kept as what it is, a socket, until the next
+//! byte: thousands that lie idle between a proxy and us would each hold buffers and states of requests.
+//!
 //! What hyper refuses before it calls us (a request line that is none, headers beyond the limits: 400 and 431) it
 //! answers by itself, with an empty body and none of our headers.
 
 use std::convert::Infallible;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::Version;
+use http::header::CONNECTION;
 use http::uri::Scheme;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::server::activity::{Activity, Busy, DOZE, Rest};
+use crate::server::threshold::{Spoken, Threshold};
 
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -30,10 +42,9 @@ const MAX_STREAMS: u32 = 100;
 /// How long we wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For the headers of the first request, from the moment the connection was made: hyper's sniffing of the protocol
-    /// has no limit of its own.
+    /// For the headers of the first request, from the moment the connection was made.
     pub first_request: Duration,
-    /// For the headers of a request; hyper counts idle keep-alive of HTTP/1.1 by the same clock.
+    /// For the headers of a request; idle keep-alive of HTTP/1.1 counts by the same clock.
     pub headers: Duration,
     /// For the body of a request.
     pub body: Duration,
@@ -66,65 +77,135 @@ pub struct Ends {
     pub scheme: Scheme,
 }
 
+type Answer = http::Response<BoxBody<Bytes, std::io::Error>>;
+
+/// An answer on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
 /// What all connections share.
 #[derive(Clone)]
 pub struct Protocol {
-    builder: Builder<TokioExecutor>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     patience: Patience,
+}
+
+/// One connection's own: who is there, what it is doing, when all have to stop.
+struct Guest<D> {
+    ends: Ends,
+    door: Arc<D>,
+    activity: Arc<Activity>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Protocol {
     /// HTTP/1.1 and HTTP/2 with `patience`.
     pub fn new(patience: Patience) -> Self {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience.headers)
-            .max_buf_size(MAX_HEADER_BYTES)
-            .max_headers(MAX_HEADERS);
-        builder
-            .http2()
+        let mut http1 = http1::Builder::new();
+        // Its time-out for headers makes a timer for every request; ours looks at the clock now and then.
+        http1.header_read_timeout(None).max_buf_size(MAX_HEADER_BYTES).max_headers(MAX_HEADERS);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
             .max_concurrent_streams(MAX_STREAMS)
             .keep_alive_interval(Duration::from_secs(15))
             .keep_alive_timeout(Duration::from_secs(10));
-        Self { builder, patience }
+        Self { http1, http2, patience }
     }
 
     /// Serves one connection to its end. Once `stopped` is true it finishes what it is doing; `stopped` is held until
     /// then, so that whoever stops can see that it has.
-    pub async fn serve<I, D>(&self, io: I, ends: Ends, door: Arc<D>, mut stopped: watch::Receiver<bool>)
+    pub async fn serve<I, D>(&self, io: I, ends: Ends, door: Arc<D>, stopped: watch::Receiver<bool>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         D: Endpoint<Output = Response> + 'static,
     {
         let activity = Arc::new(Activity::new());
-        let seen = Arc::clone(&activity);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let busy = Busy::with(&seen);
-            let door = Arc::clone(&door);
-            let Ends { local, remote, scheme } = ends.clone();
-            async move {
-                let request = Request::from((request, local, remote, scheme));
-                let response = door.get_response(request).await;
-                drop(busy);
-                Ok::<http::Response<_>, Infallible>(response.into())
+        let mut io = Threshold::new(io, Arc::clone(&activity));
+        let mut guest = Guest { ends, door, activity, stopped };
+        let opened = Instant::now();
+        let Some(spoken) = guest.wait(opened + self.patience.first_request, io.first_words()).await else {
+            return io.close(self.patience.linger).await;
+        };
+        if spoken == Spoken::Http2 {
+            return Box::pin(self.serve_http2(io, &mut guest)).await;
+        }
+        // What hyper needs for a request is freed between two of them, unless they follow each other closely.
+        while let Some(waiting) = Box::pin(self.serve_http1(io, &mut guest, opened)).await {
+            io = waiting;
+            let until = guest.activity.idle_since().unwrap_or(opened) + self.patience.headers;
+            if guest.wait(until, io.next_word()).await.is_none() {
+                return io.close(self.patience.linger).await;
             }
-        });
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(io), service).into_owned());
+        }
+    }
+
+    /// Answers requests until the connection ends, or until none has come for a while: then it is given back.
+    async fn serve_http1<I, D>(&self, io: Threshold<I>, guest: &mut Guest<D>, opened: Instant) -> Option<Threshold<I>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        D: Endpoint<Output = Response> + 'static,
+    {
+        let begun = Instant::now();
+        let bound = (opened + self.patience.first_request).min(begun + self.patience.headers);
+        let mut connection = self.http1.serve_connection(TokioIo::new(io), guest.service());
+        let mut is_ending = false;
+        let mut deadline = bound.min(begun + DOZE);
+        loop {
+            tokio::select! {
+                biased;
+                // What ends a connection, its client knows: nobody reads it here.
+                _ = &mut connection => return None,
+                _ = guest.stopped.wait_for(|stopped| *stopped), if !is_ending => {
+                    is_ending = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+                () = tokio::time::sleep_until(deadline) => match guest.activity.rest(&self.patience, begun, bound) {
+                    Rest::Until(later) => deadline = later,
+                    Rest::Over => return None,
+                    _ if is_ending => return None,
+                    Rest::Unread => {
+                        is_ending = true;
+                        Pin::new(&mut connection).graceful_shutdown();
+                        deadline = Instant::now() + self.patience.linger;
+                    }
+                    Rest::Doze => {
+                        Pin::new(&mut connection).graceful_shutdown();
+                        match poll_fn(|cx| connection.poll_without_shutdown(cx)).now_or_never() {
+                            Some(Ok(())) if guest.activity.is_flushed() => {
+                                let parts = connection.into_parts();
+                                let mut io = parts.io.into_inner();
+                                io.put_back(&parts.read_buf);
+                                return Some(io);
+                            }
+                            Some(_) => return None,
+                            None => is_ending = true,
+                        }
+                        deadline = Instant::now() + self.patience.linger;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Answers requests until the connection ends.
+    async fn serve_http2<I, D>(&self, io: Threshold<I>, guest: &mut Guest<D>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        D: Endpoint<Output = Response> + 'static,
+    {
+        let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), guest.service()));
         let mut is_ending = false;
         let mut deadline = Instant::now() + self.patience.first_request;
         loop {
             tokio::select! {
-                // What ends a connection, its client knows: nobody reads it here.
                 _ = connection.as_mut() => return,
-                _ = stopped.wait_for(|stopped| *stopped), if !is_ending => {
+                _ = guest.stopped.wait_for(|stopped| *stopped), if !is_ending => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = tokio::time::sleep_until(deadline) => match activity.deadline(&self.patience) {
+                () = tokio::time::sleep_until(deadline) => match guest.activity.deadline(&self.patience) {
                     // It has asked something meanwhile, or waits for our answer.
                     Some(later) if later > Instant::now() => deadline = later,
                     Some(_) if !is_ending => {
@@ -139,50 +220,42 @@ impl Protocol {
     }
 }
 
-/// When a connection last asked for something.
-struct Activity(Mutex<Requests>);
-
-struct Requests {
-    /// Those that are being answered.
-    running: usize,
-    /// When the last one was answered; `None` before the first.
-    idle_since: Option<Instant>,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self(Mutex::new(Requests { running: 0, idle_since: None }))
+impl<D: Endpoint<Output = Response> + 'static> Guest<D> {
+    /// What answers this connection's requests.
+    fn service(
+        &self,
+    ) -> impl Service<hyper::Request<Incoming>, Response = Answer, Error = Infallible, Future = Answering> + use<D>
+    {
+        let (ends, door, activity) = (self.ends.clone(), Arc::clone(&self.door), Arc::clone(&self.activity));
+        service_fn(move |request: hyper::Request<Incoming>| {
+            let busy = Busy::with(&activity, goes_on(&request));
+            let door = Arc::clone(&door);
+            let Ends { local, remote, scheme } = ends.clone();
+            // In a box of its own: hyper would keep the room for it for as long as the connection lasts.
+            Box::pin(async move {
+                let request = Request::from((request, local, remote, scheme));
+                let response = door.get_response(request).await;
+                drop(busy);
+                Ok(response.into())
+            }) as Answering
+        })
     }
 
-    /// Until when the connection may ask nothing. `None`: it never asked anything in all the time it had.
-    fn deadline(&self, patience: &Patience) -> Option<Instant> {
-        let requests = self.requests();
-        if requests.running > 0 {
-            Some(Instant::now() + patience.idle)
-        } else {
-            Some(requests.idle_since? + patience.idle)
+    /// What comes of `event`; `None` where all have to stop before, or `until` has come.
+    async fn wait<T>(&mut self, until: Instant, event: impl Future<Output = Option<T>>) -> Option<T> {
+        tokio::select! {
+            biased;
+            come = event => come,
+            _ = self.stopped.wait_for(|stopped| *stopped) => None,
+            () = tokio::time::sleep_until(until) => None,
         }
     }
-
-    fn requests(&self) -> MutexGuard<'_, Requests> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// A request that is being answered, for as long as this lives.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn with(activity: &Arc<Activity>) -> Self {
-        activity.requests().running += 1;
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let mut requests = self.0.requests();
-        requests.running -= 1;
-        requests.idle_since = Some(Instant::now());
-    }
+/// Whether the connection is certainly good for another request after this one: where hyper would close it, it must not
+/// be given back to wait.
+fn goes_on(request: &hyper::Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && request.headers().get(CONNECTION).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
 }

@@ -1,10 +1,12 @@
 //! Bytes in and out: listeners, connections, the drain at the end.
 
+pub mod activity;
 pub mod connection;
 pub mod expiry;
 pub mod inside;
 pub mod janitor;
 pub mod listen;
+pub mod threshold;
 pub mod tls;
 
 use std::io::{self, ErrorKind};
@@ -211,8 +213,10 @@ impl<D: Endpoint<Output = Response> + 'static> Hall<D> {
         tokio::spawn(async move {
             match stream {
                 Stream::Tcp(stream) => match tls {
+                    // In a box: a connection without it holds no room for it.
                     Some(tls) => {
-                        serve_tls(&tls, stream, ends, |io, ends| protocol.serve(io, ends, door, stopped)).await
+                        let serve = |io, ends| async move { protocol.serve(io, ends, door, stopped).await };
+                        Box::pin(serve_tls(&tls, stream, ends, serve)).await;
                     }
                     None => protocol.serve(stream, ends, door, stopped).await,
                 },

@@ -14,6 +14,7 @@ use doorward::config::secret::Secret;
 use doorward::config::server::Listen;
 use doorward::names::Names;
 use doorward::random::OsRandom;
+use doorward::server::activity::{Activity, Busy, DOZE, Rest};
 use doorward::server::connection::Patience;
 use doorward::server::listen::{self, Listener};
 use doorward::server::{self, Running};
@@ -24,7 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::site::binary::PROVIDER_AWAY;
 use crate::site::program::{PATIENCE, Program, free_port};
@@ -243,6 +244,69 @@ async fn a_connection_that_is_kept_alive_and_not_used_is_closed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_dozed_off_hears_the_next_request_in_whichever_pieces_it_comes() {
+    const RATHER_LONG: Duration = Duration::from_millis(300);
+    let server = Server::start(ENDLESS).await;
+    let mut connection = server.connect().await;
+    let request = b"GET /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut body = [0; "User-agent: *\nDisallow: /\n".len()];
+    let twice_and_a_bit = [&request[..], &request[..], b"GE"].concat();
+    let rest_of_three: [&[u8]; 3] = [b"T /robots.txt HTTP/1.1\r\nHo", b"st: localhost\r\n", b"\r\n"];
+    for (pieces, answers) in [
+        (vec![&request[..]], 1),
+        (vec![&b"G"[..], &request[1..]], 1),
+        (vec![&twice_and_a_bit], 2),
+        (rest_of_three.into(), 1),
+    ] {
+        for piece in pieces {
+            // As long as it takes to be thought idle: before the first piece it is, between two it only seems so.
+            tokio::time::sleep(RATHER_LONG).await;
+            connection.write_all(piece).await.expect("it listens");
+        }
+        for _ in 0..answers {
+            let head = one_answer(&mut connection).await;
+            assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("connection: close"), "{head}");
+            timeout(PATIENCE, connection.read_exact(&mut body)).await.expect("in time").expect("a body");
+        }
+    }
+    tokio::time::sleep(RATHER_LONG).await;
+    connection.write_all(&get("/robots.txt", "")).await.expect("it listens");
+    assert!(rest(&mut connection).await.contains("connection: close"), "asked to close, it closes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_connection_that_has_been_answered_and_may_go_on_dozes() {
+    let patience = Patience::default();
+    let activity = Arc::new(Activity::new());
+    let begun = Instant::now();
+    let bound = begun + patience.headers;
+    let rest = || activity.rest(&patience, begun, bound);
+    let pass = async |time: Duration| tokio::time::advance(time).await;
+    pass(DOZE).await;
+    assert_eq!(rest(), Rest::Until(bound), "it has asked nothing yet");
+    let busy = Busy::with(&activity, true);
+    pass(DOZE).await;
+    assert_eq!(rest(), Rest::Until(Instant::now() + DOZE), "it is being answered");
+    drop(busy);
+    assert_eq!(rest(), Rest::Until(Instant::now() + DOZE), "it was answered just now");
+    let answered = Instant::now();
+    pass(DOZE).await;
+    assert_eq!(rest(), Rest::Doze);
+    let woken = Instant::now();
+    assert_eq!(activity.rest(&patience, woken, bound), Rest::Until(answered + patience.headers), "it begins and stops");
+    activity.note_flushed(false);
+    assert_eq!(rest(), Rest::Until(Instant::now() + DOZE), "it has not read its answer");
+    pass(patience.idle).await;
+    assert_eq!(rest(), Rest::Unread);
+    activity.note_flushed(true);
+    assert_eq!(rest(), Rest::Over);
+    drop(Busy::with(&activity, false));
+    pass(DOZE).await;
+    let closing = Rest::Until(Instant::now() - DOZE + patience.headers);
+    assert_eq!(rest(), closing, "hyper closes it: nobody may wait on it for more");
+}
+
+#[tokio::test]
 async fn http_2_is_spoken_to_whoever_begins_with_it_and_its_idleness_ends_too() {
     let server = Server::start(Patience { first_request: 5 * SHORT, idle: SHORT, linger: SHORT, ..ENDLESS }).await;
     let io = TokioIo::new(server.connect().await);
@@ -357,9 +421,9 @@ async fn a_drain_lets_go_of_whoever_is_idle_and_finishes_what_was_begun() {
         browser.visit(url.as_str()).await
     };
     let drain = async {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while provider.hits(Door::Token) == 0 {
-            assert!(tokio::time::Instant::now() < deadline, "the code is never spent");
+            assert!(Instant::now() < deadline, "the code is never spent");
             tokio::task::yield_now().await;
         }
         server.running.drain(PATIENCE).await
