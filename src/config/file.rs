@@ -1,6 +1,5 @@
 //! The configuration file: found, read, and taken apart into entries with their lines.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use toml_edit::{ImDocument, Item, TableLike};
 
 use crate::config::keys;
 use crate::config::problem::{Notes, Problem};
+use crate::config::secret::read_up_to;
 use crate::config::sources::{Entry, Layer, Place, Sources};
 
 /// What `doorward` reads without being asked for.
@@ -26,12 +26,12 @@ pub fn read(sources: &Sources, notes: &mut Notes) -> Option<(PathBuf, Vec<Entry>
         let (key, remedy) = (String::new(), remedy.to_owned());
         notes.problems.push(Problem { origin: origin.clone(), line, key, what, remedy });
     };
-    let bytes = match fs::metadata(&path).and_then(|about| Ok((about.len(), fs::read(&path)?))) {
-        Ok((size, _)) if size > LARGEST => {
+    let bytes = match read_up_to(&path, LARGEST) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
             refuse(None, "is larger than a megabyte".to_owned(), "name a configuration file");
             return None;
         }
-        Ok((_, bytes)) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound && sources.file.is_none() => return None,
         Err(error) => {
             refuse(None, format!("cannot be read: {error}"), "name a file that exists and may be read");

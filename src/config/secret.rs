@@ -1,7 +1,8 @@
 //! Secrets of the operator: read once, never shown.
 
+use std::io::Read;
 use std::path::Path;
-use std::{fmt, fs};
+use std::{fmt, fs, io};
 
 use crate::config::problem::Wrong;
 
@@ -43,11 +44,11 @@ pub fn read(path: &Path) -> Result<Secret, Wrong> {
 /// A small text file, without the byte order mark that some editors begin it with.
 pub fn read_text(path: &Path) -> Result<String, Wrong> {
     let shown = path.display();
-    let bytes = match fs::metadata(path).and_then(|about| Ok((about.len(), fs::read(path)?))) {
-        Ok((size, _)) if size > LARGEST => {
+    let bytes = match read_up_to(path, LARGEST) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
             return Err(Wrong::new(format!("{shown} is larger than 64 KiB"), "name a file that holds nothing else"));
         }
-        Ok((_, bytes)) => bytes,
         Err(error) => {
             return Err(Wrong::new(format!("{shown} cannot be read: {error}"), "name a file that may be read"));
         }
@@ -55,6 +56,14 @@ pub fn read_text(path: &Path) -> Result<String, Wrong> {
     let not_text = |_| Wrong::new(format!("{shown} is not UTF-8 text"), "save it again as UTF-8");
     let text = String::from_utf8(bytes).map_err(not_text)?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// What stands in the file, `None` where that is more than `most` bytes. A device or a pipe does not say how much it
+/// holds, so the bytes are counted as they come.
+pub fn read_up_to(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
 /// Whether everybody on this machine may read the file; only Unix can say.

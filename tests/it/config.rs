@@ -261,6 +261,18 @@ fn one_line_end_of_a_secret_file_is_trimmed_and_nothing_else() {
     assert!(absent.problem().contains("cannot be read"), "{}", absent.problem());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_not_read_to_its_end() {
+    let secret = file("database = { name = \"n\", user = \"u\", password_file = \"/dev/zero\" }");
+    assert!(secret.problem().contains("/dev/zero is larger than 64 KiB"), "{}", secret.problem());
+    let mut whole = nothing();
+    whole.sources.file = Some("/dev/zero".into());
+    assert!(whole.problem().contains("is larger than a megabyte"), "{}", whole.problem());
+    let large = file(&format!("# {}\n{GOOGLE}", "x".repeat(1024 * 1024)));
+    assert!(large.problem().contains("is larger than a megabyte"), "{}", large.problem());
+}
+
 #[test]
 fn no_message_and_no_debug_output_holds_a_secret() {
     let bad = [
