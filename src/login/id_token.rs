@@ -66,6 +66,7 @@ pub fn verify(
 ) -> Result<Claims, Fault> {
     let (header, claims) = read(&token.to_string()).ok_or_else(|| bad("it cannot be read"))?;
     check_header(&header, expected).map_err(bad)?;
+    check_length(token).map_err(bad)?;
     check_claims(&claims, expected).map_err(bad)?;
     let times = check_times(&claims, expected.now)?;
     let verifier = verifier(keys, expected);
@@ -116,6 +117,19 @@ fn check_header(header: &Claims, expected: &Expected<'_>) -> Result<(), String> 
         return Err("it demands an extension that is not understood (crit)".to_owned());
     }
     Ok(())
+}
+
+/// An HMAC has the length of its hash (RFC 7518, section 3.2). The library takes that for granted and panics otherwise.
+fn check_length(token: &CoreIdToken) -> Result<(), &'static str> {
+    let length = match token.signing_alg() {
+        Ok(CoreJwsSigningAlgorithm::HmacSha256) => 32,
+        Ok(CoreJwsSigningAlgorithm::HmacSha384) => 48,
+        Ok(CoreJwsSigningAlgorithm::HmacSha512) => 64,
+        _ => return Ok(()),
+    };
+    let text = token.to_string();
+    let signature = text.rsplit('.').next().and_then(|signature| URL_SAFE_NO_PAD.decode(signature).ok());
+    if signature.is_some_and(|signature| signature.len() == length) { Ok(()) } else { Err("its signature is wrong") }
 }
 
 fn check_claims(claims: &Claims, expected: &Expected<'_>) -> Result<(), String> {

@@ -154,8 +154,22 @@ async fn a_public_key_is_no_hmac_secret() {
         hmac_too.provider.script().forge = Some(*forge);
         assert_eq!(hmac_too.refusal().await, "bad_id_token");
     }
+    let cut: [Forge; 3] = [
+        |claims| cut_by(3, sign_hs256(CLIENT_SECRET.as_bytes(), &json!(claims))),
+        |claims| cut_by(43, sign_hs256(CLIENT_SECRET.as_bytes(), &json!(claims))),
+        |claims| sign_hs256(CLIENT_SECRET.as_bytes(), &json!(claims)) + "AAAA",
+    ];
+    for forge in cut {
+        hmac_too.provider.script().forge = Some(forge);
+        assert_eq!(hmac_too.refusal().await, "bad_id_token", "an HMAC of another length");
+    }
     hmac_too.provider.script().forge = Some(forgeries[4]);
     hmac_too.sign_in().await.expect("the operator allows the client's secret");
+}
+
+fn cut_by(characters: usize, mut token: String) -> String {
+    token.truncate(token.len() - characters);
+    token
 }
 
 fn pem(bytes: &[u8]) -> String {
