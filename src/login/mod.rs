@@ -11,8 +11,8 @@
 mod attempts;
 mod discovery;
 pub mod http;
-mod id_token;
-mod identity;
+pub mod id_token;
+pub mod identity;
 pub mod pending;
 pub mod provider;
 pub mod return_to;

@@ -132,7 +132,7 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 
 /// The provider's answer in `query`; `None` where a parameter of it is there twice (RFC 6749, section 3.1).
 /// Everything else in it is not looked at: tokens in the address authenticate nobody.
-fn answer(query: &str) -> Option<Answer> {
+pub fn answer(query: &str) -> Option<Answer> {
     let mut answer = Answer::default();
     let mut seen = HashSet::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
