@@ -46,6 +46,10 @@ fn sqlite(path: &str) -> Result<Place, Wrong> {
 
 fn mysql(text: &str) -> Result<Mysql, Wrong> {
     let wrong = |what: &str| Wrong::new(what, EXAMPLE);
+    // The parser skips line ends wherever they stand; behind the scheme one would hide from us where the password is.
+    if !text.contains("://") {
+        return Err(wrong("names no host"));
+    }
     let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read as a URL: {error}")))?;
     let decoded = |part: &str, name: &str| {
         let decoded = percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
@@ -79,12 +83,15 @@ pub fn masked(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return if text.starts_with("sqlite:") { text.to_owned() } else { "…".to_owned() };
     };
+    // In a line that is taken no / stands before the host; in any other the password may hold whatever it likes.
+    let is_read = mysql(text).is_ok();
+    let end = rest.find(['/', '?', '#']).filter(|_| is_read).unwrap_or(rest.len());
     // The last @ ends the password, which may hold others.
-    match rest.rsplit_once('@') {
-        Some((account, place)) => {
+    match rest[..end].rfind('@').map(|at| rest.split_at(at)) {
+        Some((account, place)) if account.contains(':') => {
             let user = account.split(':').next().unwrap_or_default();
-            if account.contains(':') { format!("{scheme}://{user}:…@{place}") } else { text.to_owned() }
+            format!("{scheme}://{user}:…{place}")
         }
-        None => text.to_owned(),
+        _ => text.to_owned(),
     }
 }

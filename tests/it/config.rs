@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use doorward::config::access::SignUp;
 use doorward::config::database::{self, Mysql, Place};
+use doorward::config::database_url::masked;
 use doorward::config::problem::{Problem, Problems};
 use doorward::config::secret::Secret;
 use doorward::config::server::{Listen, Tls, TrustedProxy};
@@ -322,6 +323,29 @@ fn a_setting_said_twice_in_one_place_is_a_problem_and_in_two_places_the_heavier_
     assert_eq!(mysql(&parts.variable("DOORWARD_DATABASE__USER", "u").config()).name, "d");
     let password = file("[database]\nurl = \"mysql://u@h/d\"").variable("DOORWARD_DATABASE__PASSWORD", "p");
     assert_eq!(password.refused(), ["database.url"]);
+}
+
+#[test]
+fn what_is_shown_of_a_database_hides_its_password_and_nothing_else() {
+    let shown = |url: &str| {
+        let loaded = file(&format!("database.url = {url:?}")).load();
+        let setting = loaded.settings.into_iter().find(|setting| setting.key == "database.url");
+        setting.expect("it was said").value
+    };
+    for (url, expected) in [
+        ("mysql://root:p%40ss@127.0.0.1:3306/site", "mysql://root:…@127.0.0.1:3306/site"),
+        ("mysql://root:p@s:s@db.example/site", "mysql://root:…@db.example/site"),
+        ("mysql://root:pass@db.example/site@home", "mysql://root:…@db.example/site@home"),
+        ("mysql://root:pass@db.example/site?charset=a@b", "mysql://root:…@db.example/site?charset=a@b"),
+        ("mysql://root@db.example/site:of@home", "mysql://root@db.example/site:of@home"),
+        ("mariadb+x://root:pass@db.example/site", "mariadb+x://root:…@db.example/site"),
+        ("sqlite:some@where:else.db", "sqlite:some@where:else.db"),
+    ] {
+        assert_eq!(shown(url), format!("{expected:?}"));
+    }
+    assert_eq!(masked("mysql://root:123/45@db.example/site"), "mysql://root:…@db.example/site", "read by nobody");
+    let hidden = file("database.url = \"mysql:\\n//root:pass@db.example/site\"");
+    assert!(hidden.problem().contains("database.url: names no host"), "{}", hidden.problem());
 }
 
 #[test]
