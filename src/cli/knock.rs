@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::CertificateError;
+use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::public_url::PublicUrl;
 use crate::config::server::Listen;
@@ -153,7 +155,32 @@ async fn over_tls(
     client: rustls::ClientConfig,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Silence> {
     let name = ServerName::try_from(name.to_owned()).map_err(|error| Silence::Tls(io::Error::other(error)))?;
-    TlsConnector::from(Arc::new(client)).connect(name, stream).await.map_err(Silence::Tls)
+    let connected = TlsConnector::from(Arc::new(client)).connect(name, stream).await;
+    connected.map_err(|error| Silence::Tls(in_words(error)))
+}
+
+/// What is held against a certificate, in people's words and dates; any other error as it is.
+fn in_words(error: io::Error) -> io::Error {
+    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(why)) = refused else { return error };
+    let at = |time: &UnixTime| Timestamp::from_unix(time.as_secs().try_into().unwrap_or(i64::MAX));
+    let words = match why {
+        CertificateError::ExpiredContext { not_after, .. } => format!("the certificate expired at {}", at(not_after)),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("the certificate does not hold before {}", at(not_before))
+        }
+        CertificateError::UnknownIssuer => {
+            "the certificate is signed by nobody that browsers know, or what leads to them is missing from its chain"
+                .to_owned()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names: Vec<_> =
+                presented.iter().map(|name| name.trim_start_matches("DnsName(").trim_matches(['"', ')'])).collect();
+            format!("the certificate is not for {}, but for {}", expected.to_str(), names.join(", "))
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), words)
 }
 
 async fn ask(

@@ -275,15 +275,34 @@ async fn a_port_that_does_not_speak_http_is_not_waited_for_long() {
     drop(silent);
 }
 
+/// A certificate for localhost that nobody vouches for, after `change`, and its key, as PEM.
+pub fn made_for_localhost(change: impl FnOnce(&mut rcgen::CertificateParams)) -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    change(&mut certificate);
+    (certificate.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
 /// A site behind nginx, whose server block is `block` with `SITE` for where Doorward listens.
-fn behind_nginx(scheme: &str, rest: &str, block: &str) -> (Binary, Program, TempDir) {
+pub fn behind_nginx(scheme: &str, rest: &str, block: &str) -> (Binary, Program, TempDir) {
+    let (certificate, key) = made_for_localhost(|_| ());
+    behind_nginx_with(scheme, rest, block, &certificate, &key)
+}
+
+/// The same with a certificate and its key, PEM.
+pub fn behind_nginx_with(
+    scheme: &str,
+    rest: &str,
+    block: &str,
+    certificate: &str,
+    key: &str,
+) -> (Binary, Program, TempDir) {
     let port = free_port();
     let site = Binary::behind(&format!("{scheme}://localhost:{port}"), rest);
     site.program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
     let folder = tempfile::tempdir().expect("a folder");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    fs::write(folder.path().join("site.crt"), made.cert.pem()).expect("a file");
-    fs::write(folder.path().join("site.key"), made.signing_key.serialize_pem()).expect("a file");
+    fs::write(folder.path().join("site.crt"), certificate).expect("a file");
+    fs::write(folder.path().join("site.key"), key).expect("a file");
     let at = |name: &str| folder.path().join(name).display().to_string();
     let tls = match scheme {
         "https" => format!("ssl_certificate {}; ssl_certificate_key {};", at("site.crt"), at("site.key")),
@@ -297,7 +316,7 @@ fn behind_nginx(scheme: &str, rest: &str, block: &str) -> (Binary, Program, Temp
 }
 
 /// What a proxy has to do.
-const GOOD: &str = r#"location / {
+pub const GOOD: &str = r#"location / {
     proxy_pass SITE;
     proxy_set_header Host localhost:PORT;
     proxy_set_header X-Forwarded-For $remote_addr;
@@ -358,7 +377,7 @@ async fn a_certificate_that_browsers_refuse_is_refused_unless_its_authority_is_n
     let provider = provider().await;
     let (site, _nginx, folder) = behind_nginx("https", &google(&provider), GOOD);
     let told = doctor(site.folder.path());
-    told.is("certificate", "failure", &["invalid peer certificate"]);
+    told.is("certificate", "failure", &["signed by nobody that browsers know", "made for the host of public_url"]);
     told.is("public-url", "failure", &["TLS with https://localhost:", "--ca-file"]);
     let authority = folder.path().join("site.crt").display().to_string();
     let named = binary::run(binary::command(site.folder.path()).args(["doctor", "--json", "--ca-file", &authority]));
