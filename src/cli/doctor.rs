@@ -39,12 +39,16 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let count = |wanted: fn(&Outcome) -> bool| findings.iter().filter(|finding| wanted(&finding.outcome)).count();
     let failures = count(|outcome| matches!(outcome, Outcome::Failure(_)));
     let warnings = count(|outcome| *outcome == Outcome::Warning);
-    let warned = if warnings == 1 { "one warning".to_owned() } else { format!("{warnings} warnings") };
+    let warned = match warnings {
+        0 => String::new(),
+        1 => "; one warning".to_owned(),
+        several => format!("; {several} warnings"),
+    };
     match failures {
         0 if warnings == 0 => talk("all is well"),
-        0 => talk(&format!("it works; {warned}")),
-        1 => return Err(Failure::not_so(format!("one thing does not work; {warned}"))),
-        several => return Err(Failure::not_so(format!("{several} things do not work; {warned}"))),
+        0 => talk(&format!("it works{warned}")),
+        1 => return Err(Failure::not_so(format!("one thing does not work{warned}"))),
+        several => return Err(Failure::not_so(format!("{several} things do not work{warned}"))),
     }
     Ok(())
 }

@@ -90,7 +90,7 @@ impl Seen {
     pub fn users_table(&self, config: &Config) -> Vec<Finding> {
         let table = &config.database.users_table;
         match &self.plan {
-            Err(_) => vec![Finding::skipped("the database was not asked")],
+            Err(_) => vec![Finding::skipped("the database comes first")],
             Ok(_) if self.warnings.is_empty() => {
                 vec![Finding::fine(format!("nothing in {table} stands in the way"))]
             }

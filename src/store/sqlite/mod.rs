@@ -260,9 +260,10 @@ fn store_error(error: rusqlite::Error) -> StoreError {
             | ErrorCode::OperationInterrupted
             | ErrorCode::OutOfMemory,
         ) => StoreError::Unavailable(text),
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            StoreError::Schema(format!("the database file is damaged or is none: {text}"))
-        }
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Schema(format!(
+            "the database file is damaged or is none ({text}). Keep a copy of it, put the last backup in its place, \
+                 or move it away: Doorward then begins with an empty one, people sign in again, and tokens are gone"
+        )),
         _ => StoreError::Refused(text),
     }
 }
