@@ -29,6 +29,7 @@ mod demo;
 mod denied;
 mod devices;
 mod doctor;
+mod doctor_page;
 mod evening;
 mod every_door;
 mod front_door;
