@@ -40,6 +40,42 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("Linux", "Linux"),
 ];
 
+/// Apps that show pages in a window of their own, and what people call them.
+const APPS: &[(&str, &str)] = &[
+    ("Instagram", "Instagram"),
+    ("FBAN/", "Facebook"),
+    ("FBAV/", "Facebook"),
+    ("FB_IAB/", "Facebook"),
+    ("LinkedInApp", "LinkedIn"),
+    ("MicroMessenger/", "WeChat"),
+    ("Snapchat/", "Snapchat"),
+    ("BytedanceWebview", "TikTok"),
+    ("musical_ly", "TikTok"),
+    ("Pinterest/", "Pinterest"),
+    ("Twitter for", "X"),
+    ("KAKAOTALK", "KakaoTalk"),
+    ("Line/", "LINE"),
+];
+
+/// How Android's WebView marks itself, whichever app it lies in.
+const WEBVIEW: &str = "; wv)";
+
+/// A window inside another app, in place of a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InApp {
+    /// What people call the app, where it says.
+    pub name: Option<&'static str>,
+    /// Whether it runs on Android, where a link can ask for the browser.
+    pub is_android: bool,
+}
+
+/// The app whose window `user_agent` is. `None`: a browser, as far as it says.
+pub fn in_app(user_agent: &str) -> Option<InApp> {
+    let name = APPS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
+    let is_window = name.is_some() || user_agent.contains(WEBVIEW);
+    is_window.then(|| InApp { name, is_android: user_agent.contains("Android") })
+}
+
 /// Browser and system in words: `Firefox on Windows`, `Unknown browser`.
 pub fn browser(user_agent: &str) -> String {
     let find =

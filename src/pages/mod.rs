@@ -136,6 +136,21 @@ pub struct ContinuePage<'a> {
     pub way_on: (&'a str, &'a str),
 }
 
+/// The way out of a window inside another app, where the provider signs nobody in.
+#[derive(Clone, Debug, Serialize)]
+pub struct InAppPage<'a> {
+    /// What people call the app, where it says: `Instagram`.
+    pub app: Option<&'a str>,
+    /// The provider: `Google`.
+    pub provider_label: &'a str,
+    /// What to open in the browser.
+    pub address: &'a str,
+    /// A link that asks the system for its browser, where there is one.
+    pub open_url: Option<&'a str>,
+    /// Where the sign-in starts all the same.
+    pub stay_url: &'a str,
+}
+
 /// The API, readable, rendered from its OpenAPI document.
 #[derive(Clone, Debug, Serialize)]
 pub struct DocsPage<'a> {
@@ -258,6 +273,11 @@ impl Pages {
     /// The way on leads to another site.
     pub fn cont(&self, page: &ContinuePage<'_>) -> Result<Html, PageError> {
         self.render("continue.html", page, Value::UNDEFINED)
+    }
+
+    /// The way out of another app.
+    pub fn in_app(&self, page: &InAppPage<'_>) -> Result<Html, PageError> {
+        self.render("in_app.html", page, Value::UNDEFINED)
     }
 
     /// The API, readable.

@@ -7,7 +7,8 @@ use crate::pages::account::{
 };
 use crate::pages::moment::Moment;
 use crate::pages::{
-    ContinuePage, DeniedPage, DocsPage, ErrorPage, Html, LoginPage, LogoutPage, PageError, Pages, ProfilePage,
+    ContinuePage, DeniedPage, DocsPage, ErrorPage, Html, InAppPage, LoginPage, LogoutPage, PageError, Pages,
+    ProfilePage,
 };
 
 /// A page with sample data: what it is called, and the page.
@@ -57,7 +58,24 @@ fn sign_in(pages: &Pages) -> Vec<Sample> {
     let noticed = LoginPage { notice: Some("You are signed out."), ..google.clone() };
     let other = LoginPage { is_google: false, provider_label: "Keycloak", ..google.clone() };
     let long = LoginPage { provider_label: LONG, ..other.clone() };
+    let address = "https://login.example.com/login?rd=%2Freports";
+    let window = InAppPage {
+        app: Some("Instagram"),
+        provider_label: "Google",
+        address,
+        open_url: None,
+        stay_url: "/login?rd=%2Freports&in_app=stay",
+    };
+    let openable = InAppPage {
+        app: None,
+        open_url: Some("intent://login.example.com/login?rd=%2Freports#Intent;scheme=https;end"),
+        ..window.clone()
+    };
+    let crowded = InAppPage { provider_label: LONG, address: LONG_WORD, ..window.clone() };
     vec![
+        ("in-app".to_owned(), pages.in_app(&window)),
+        ("in-app-open".to_owned(), pages.in_app(&openable)),
+        ("in-app-long".to_owned(), pages.in_app(&crowded)),
         ("login".to_owned(), pages.login(&google)),
         ("login-notice".to_owned(), pages.login(&noticed)),
         ("login-other".to_owned(), pages.login(&other)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::USER_AGENT;
 use poem::web::Data;
 use poem::{Request, Response, handler};
 use tracing::Instrument;
@@ -12,10 +13,13 @@ use url::form_urlencoded;
 
 use crate::login::return_to::ReturnTo;
 use crate::login::{Answer, Failed, Finished, Login, LoginError, Prompt};
-use crate::web::answer::{login_card, see_other, with_cookie};
+use crate::pages::browser::{self, InApp};
+use crate::pages::{InAppPage, PageError};
+use crate::web::answer::{login_card, page, see_other, with_cookie};
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
 use crate::web::guard::{navigation, visitor};
+use crate::web::paths;
 use crate::web::visit::Visit;
 
 /// Whoever is sent to sign in again so soon after a sign-in goes in circles.
@@ -46,6 +50,14 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
         Some("login") => Prompt::Login,
         _ => Prompt::Configured,
     };
+    if let Some(window) = in_app(&app, headers).filter(|_| parameter(query, "in_app").is_none()) {
+        let start = match prompt {
+            Prompt::Configured => app.paths.login(return_to.as_ref()),
+            Prompt::SelectAccount => app.paths.other_account(return_to.as_ref()),
+            Prompt::Login => app.paths.fresh_sign_in_for(return_to.as_ref()),
+        };
+        return Ok(way_out(&app, window, &start)?);
+    }
     if navigation::is_from_elsewhere(headers, &app.public_url.origin()) && !login.shows_chooser() {
         // No link on another site signs anybody in silently.
         return Ok(login_card(&app, &app.paths.login(return_to.as_ref()))?);
@@ -58,6 +70,27 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     let response =
         overflow.iter().fold(response, |response, old| with_cookie(response, app.cookies.end_pending(&old.label)));
     Ok(with_cookie(response, app.cookies.set_pending(&begun.pending)))
+}
+
+/// The app in whose window somebody would meet Google's `disallowed_useragent`; `None` where a sign-in can succeed.
+fn in_app(app: &App, headers: &HeaderMap) -> Option<InApp> {
+    let user_agent = headers.get(USER_AGENT).filter(|_| app.provider.is_google)?;
+    browser::in_app(&String::from_utf8_lossy(user_agent.as_bytes()))
+}
+
+/// The page that leads from an app's `window` to a browser, to begin there at `start`.
+fn way_out(app: &App, window: InApp, start: &str) -> Result<Response, PageError> {
+    let address = app.public_url.origin() + start;
+    // https://developer.android.com/reference/android/content/Intent#URI_INTENT_SCHEME
+    let intent = address.split_once("://").map(|(scheme, rest)| format!("intent://{rest}#Intent;scheme={scheme};end"));
+    let way_out = InAppPage {
+        app: window.name,
+        provider_label: &app.provider.label,
+        address: &address,
+        open_url: intent.as_deref().filter(|_| window.is_android),
+        stay_url: &paths::stay_in_app(start),
+    };
+    Ok(page(app.pages.in_app(&way_out)?))
 }
 
 /// Whoever signed in a moment ago and is sent here again by an app does not arrive there with the cookie: to sign in once

@@ -261,7 +261,16 @@ impl Paths {
     }
 }
 
+/// `login`, an address where a sign-in starts, for whoever wants to start it in the window of another app all the same.
+pub fn stay_in_app(login: &str) -> String {
+    with_parameter(login, "in_app=stay")
+}
+
 fn with_prompt(login: String, prompt: &str) -> String {
-    let separator = if login.contains('?') { '&' } else { '?' };
-    format!("{login}{separator}prompt={prompt}")
+    with_parameter(&login, &format!("prompt={prompt}"))
+}
+
+fn with_parameter(address: &str, parameter: &str) -> String {
+    let separator = if address.contains('?') { '&' } else { '?' };
+    format!("{address}{separator}{parameter}")
 }

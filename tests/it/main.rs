@@ -38,6 +38,7 @@ mod gate_rules;
 mod host;
 mod house_rules;
 mod https;
+mod in_app;
 mod independent;
 mod init;
 mod languages;
