@@ -158,7 +158,7 @@ fn token_form(bencher: Bencher) {
 #[divan::bench]
 fn pending_login_sealed_and_opened(bencher: Bencher) {
     let random = OsRandom;
-    let keys = [Key { id: 1, secret: random::bytes::<32>(&random as &dyn Random) }];
+    let keys = [Key { id: 1, secret: random::bytes::<32>(&random as &dyn Random), created_at: SystemClock.now() }];
     let pending = PendingLogin::begin(&random, [7; 16], SystemClock.now(), Some("/reports?of=today".to_owned()));
     bencher.bench_local(|| {
         let sealed = pending.seal(&keys, &random).expect("a key");

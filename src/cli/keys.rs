@@ -1,5 +1,5 @@
-//! `doorward keys`: the keys that sign assertions for the apps behind the gate. Instances that run read a new key within a
-//! minute, apps from `/.well-known/jwks.json`.
+//! `doorward keys`: the keys that sign assertions for the apps behind the gate, and those that seal sign-ins under way.
+//! Instances that run read a new key within a minute, apps read theirs from `/.well-known/jwks.json`.
 
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::{self, Table};
 use crate::clock::SystemClock;
+use crate::login::sealing::{SealingKeyStatus, SealingKeys};
+use crate::random::OsRandom;
 
 /// `doorward keys …`
 #[derive(Debug, clap::Args)]
@@ -28,12 +30,19 @@ enum Command {
         /// Prints JSON instead of a table
         #[arg(long)]
         json: bool,
+        /// The keys that seal sign-ins under way, in place of those that sign
+        #[arg(long)]
+        sealing: bool,
     },
     /// Makes a new key, which signs in ten minutes; the one before stays published for a week
     Rotate {
         /// Lets it sign at once: apps that have not read it yet refuse what it signs until they do
         #[arg(long)]
         now: bool,
+        /// A key that seals sign-ins under way, in place of one that signs: it seals in three minutes, and the one
+        /// before opens what was begun until then; with --now, whoever is signing in has to begin again
+        #[arg(long)]
+        sealing: bool,
     },
 }
 
@@ -43,10 +52,13 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let issuer = config.provider.as_ref().map(|provider| provider.issuer.as_str());
     let prepared = store.prepare(issuer).await.map_err(Failure::from);
     let assertions = Assertions::new(Arc::clone(&store), Arc::new(SystemClock), config.public_url.to_string());
+    let sealing = SealingKeys::new(Arc::clone(&store), Arc::new(SystemClock), Arc::new(OsRandom));
     let done = match (prepared, args.command) {
         (Err(failure), _) => Err(failure),
-        (Ok(()), Command::List { json }) => list(&assertions, json).await,
-        (Ok(()), Command::Rotate { now }) => rotate(&assertions, now).await,
+        (Ok(()), Command::List { json, sealing: false }) => list(&assertions, json).await,
+        (Ok(()), Command::List { json, sealing: true }) => list_sealing(&sealing, json).await,
+        (Ok(()), Command::Rotate { now, sealing: false }) => rotate(&assertions, now).await,
+        (Ok(()), Command::Rotate { now, sealing: true }) => rotate_sealing(&sealing, now).await,
     };
     store.close().await;
     done
@@ -68,6 +80,38 @@ async fn list(assertions: &Assertions, json: bool) -> Result<(), Failure> {
 async fn rotate(assertions: &Assertions, at_once: bool) -> Result<(), Failure> {
     let key = assertions.rotate(at_once).await?;
     talk(&format!("the new key signs from {}; until then the one before does", key.signs_from));
+    print(&format!("{}\n", key.id))
+}
+
+async fn list_sealing(keys: &SealingKeys, json: bool) -> Result<(), Failure> {
+    let keys = keys.list().await?;
+    if json {
+        let described = |key: &SealingKeyStatus| {
+            json!({
+                "id": key.id,
+                "created_at": key.created_at.to_string(),
+                "seals_from": key.seals_from.to_string(),
+                "is_sealing": key.is_sealing,
+            })
+        };
+        return print(&table::json(&keys.iter().map(described).collect::<Vec<_>>()));
+    }
+    let mut table = Table::new(&["ID", "CREATED", "SEALS FROM", "SEALING"]);
+    for key in &keys {
+        let is_sealing = if key.is_sealing { "yes" } else { "no" };
+        table.push([key.id.to_string(), key.created_at.to_string(), key.seals_from.to_string(), is_sealing.to_owned()]);
+    }
+    print(&table.render())
+}
+
+async fn rotate_sealing(keys: &SealingKeys, at_once: bool) -> Result<(), Failure> {
+    let key = keys.rotate(at_once).await?;
+    talk(&if at_once {
+        "the new key seals; instances that run read it within a minute, and whoever is signing in begins again"
+            .to_owned()
+    } else {
+        format!("the new key seals from {}; the one before opens what was begun until then", key.seals_from)
+    });
     print(&format!("{}\n", key.id))
 }
 

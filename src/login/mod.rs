@@ -17,6 +17,7 @@ pub mod pending;
 pub mod provider;
 pub mod return_to;
 mod room;
+pub mod sealing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -291,15 +292,15 @@ impl Login {
         }
     }
 
-    /// Reads the key that seals pending logins, so that later no login has to wait for the store to begin. To be called
-    /// when the store is prepared; where it was not, the first login does it.
+    /// Reads the keys that seal pending logins, so that later no login has to wait for the store to begin. To be called
+    /// when the store is prepared, where it was not, the first login does it; and each minute, for a key that is new.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        self.room.read_keys().await.map(|_| ())
+        self.room.keys.read().await.map(|_| ())
     }
 
     /// The keys that seal pending logins, as far as they are at hand: what instances recognise each other by.
     pub fn keys_at_hand(&self) -> Arc<[Key]> {
-        self.room.keys_at_hand()
+        self.room.keys.at_hand()
     }
 
     /// Asks for the provider's metadata and keys where they are not at hand, so that the first sign-in need not wait.

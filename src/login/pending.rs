@@ -16,7 +16,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 
 use crate::clock::Timestamp;
-use crate::login::SealedPendingLogin;
+use crate::login::{SealedPendingLogin, sealing};
 use crate::random::{self, Random};
 use crate::store::Key;
 
@@ -85,9 +85,9 @@ impl PendingLogin {
         now <= self.begun_at + LIFETIME && self.begun_at <= now + SKEW
     }
 
-    /// Seals it with the newest of `keys`. `None` where there is no key.
+    /// Seals it with that of `keys` whose turn it is. `None` where there is no key.
     pub fn seal(&self, keys: &[Key], random: &dyn Random) -> Option<SealedPendingLogin> {
-        let key = keys.iter().max_by_key(|key| key.id)?;
+        let key = sealing::sealing(keys, self.begun_at)?;
         let label = label(&self.state.encoded());
         let nonce: [u8; NONCE_LEN] = random::bytes(random);
         let mut content = self.to_bytes();
@@ -101,7 +101,7 @@ impl PendingLogin {
         Some(SealedPendingLogin { label, value: URL_SAFE_NO_PAD.encode(value) })
     }
 
-    /// Opens `sealed` with whichever of `keys` sealed it.
+    /// Opens `sealed` with whichever of `keys` sealed it, if that could still seal when it was begun.
     pub fn open(sealed: &SealedPendingLogin, keys: &[Key]) -> Result<Self, NotOpened> {
         if sealed.value.len() > MAX_SEALED {
             return Err(NotOpened::Broken);
@@ -121,7 +121,9 @@ impl PendingLogin {
         let opened = cipher(key).open_in_place(nonce, aad, &mut content).map_err(|_| NotOpened::Broken)?;
         let pending = Self::from_bytes(opened).ok_or(NotOpened::Broken)?;
         // The label is what the answer's state was matched against.
-        if label(&pending.state.encoded()) == sealed.label { Ok(pending) } else { Err(NotOpened::Broken) }
+        let is_right =
+            label(&pending.state.encoded()) == sealed.label && sealing::may_have_sealed(keys, key, pending.begun_at);
+        if is_right { Ok(pending) } else { Err(NotOpened::Broken) }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -164,7 +166,7 @@ impl PendingLogin {
 /// Why a sealed value gives no pending login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOpened {
-    /// Changed, moved, cut, or never ours.
+    /// Changed, moved, cut, never ours, or sealed with a key when its time was over.
     Broken,
     /// Sealed with a key that is not at hand: perhaps newer than those we read.
     UnknownKey,

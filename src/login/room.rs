@@ -1,7 +1,7 @@
 //! The steps of a sign-in and what they need: recognise the answer, look at it without the network, spend the code, open
 //! the session. Leaves behind what the store wrote, and the label of a spent attempt.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Access, Decision};
@@ -14,12 +14,13 @@ use crate::login::attempts::Attempts;
 use crate::login::pending::{self, NotOpened, PendingLogin};
 use crate::login::provider::{Provider, Unusable};
 use crate::login::return_to::{ReturnRules, ReturnTo};
+use crate::login::sealing::SealingKeys;
 use crate::login::{Answer, Begun, Failed, Finished, LoginError, Prompt, SealedPendingLogin, cleaned};
 use crate::model::{Actor, Browser, EventKind, Identity, Origin, Session, User, UserId};
 use crate::names::Names;
-use crate::random::{self, Random};
+use crate::random::Random;
 use crate::sessions::MOST_PER_USER;
-use crate::store::{Key, SharedStore, SignIn, SignedIn, StoreError};
+use crate::store::{SharedStore, SignIn, SignedIn, StoreError};
 
 /// How much of a browser's name is kept, in characters.
 const MAX_USER_AGENT: usize = 256;
@@ -39,7 +40,8 @@ pub struct Room {
     store: SharedStore,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    keys: RwLock<Arc<[Key]>>,
+    /// What seals pending logins.
+    pub keys: SealingKeys,
     /// Those that are on their way.
     pub attempts: Arc<Attempts>,
 }
@@ -83,10 +85,10 @@ impl Room {
             access: Access::new(config.access.clone()),
             audit: Audit::new(Arc::clone(&store), Arc::clone(&clock), &config.audit),
             lifetime: config.sessions.lifetime,
+            keys: SealingKeys::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random)),
             store,
             clock,
             random,
-            keys: RwLock::new(Arc::from([])),
             attempts: Arc::default(),
         })
     }
@@ -94,15 +96,15 @@ impl Room {
     /// See [`crate::login::Login::take_over`].
     pub fn take_over(&mut self, before: &Self) {
         self.attempts = Arc::clone(&before.attempts);
-        self.keys = RwLock::new(before.keys_at_hand());
+        self.keys.take_over(&before.keys);
         self.provider.take_over(&before.provider);
     }
 
     /// See [`crate::login::Login::begin`].
     pub async fn begin(&self, return_to: Option<ReturnTo>, prompt: Prompt) -> Result<Begun, LoginError> {
-        let mut keys = self.keys_at_hand();
+        let mut keys = self.keys.at_hand();
         if keys.is_empty() {
-            keys = self.read_keys().await?;
+            keys = self.keys.read().await?;
         }
         let return_to = return_to.map(|address| address.as_str().to_owned());
         let must_prove = prompt == Prompt::Login && !self.provider.is_google();
@@ -245,28 +247,15 @@ impl Room {
 
     /// Opens `sealed`. `None`: it is not one of ours.
     async fn open(&self, sealed: &SealedPendingLogin) -> Result<Option<PendingLogin>, StoreError> {
-        let keys = self.keys_at_hand();
+        let keys = self.keys.at_hand();
         match PendingLogin::open(sealed, &keys) {
             Ok(pending) => Ok(Some(pending)),
             Err(NotOpened::Broken) => Ok(None),
             // Another instance may have made a key since. Whoever forges key ids makes us look only now and then.
             Err(NotOpened::UnknownKey) if keys.is_empty() || self.attempts.may_read_keys() => {
-                Ok(PendingLogin::open(sealed, &self.read_keys().await?).ok())
+                Ok(PendingLogin::open(sealed, &self.keys.read().await?).ok())
             }
             Err(NotOpened::UnknownKey) => Ok(None),
         }
-    }
-
-    /// The keys that seal pending logins, as far as they were read.
-    pub fn keys_at_hand(&self) -> Arc<[Key]> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Reads the keys that seal pending logins and keeps them; the first instance of all makes one.
-    pub async fn read_keys(&self) -> Result<Arc<[Key]>, StoreError> {
-        let fresh = random::bytes(&*self.random);
-        let keys: Arc<[Key]> = self.store.sealing_keys(&fresh, self.clock.now()).await?.into();
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
-        Ok(keys)
     }
 }

@@ -1,5 +1,5 @@
 //! What has to be done from time to time: forget what has ended, tell the store what it is owed, keep the provider's
-//! metadata at hand.
+//! metadata and our keys at hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +21,9 @@ const SWEEP_SPREAD: Duration = Duration::from_secs(60);
 const COUNT_FIRST: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
-/// How often the provider is looked at, in units of [`SETTLE_EVERY`]: it answers from memory while that is fresh.
-const PROVIDER_EVERY: u32 = 60;
+/// How often the provider and our keys are looked at, in units of [`SETTLE_EVERY`]: the provider answers from memory while
+/// that is fresh; a new key seals only when every instance has had time to look.
+const LOOK_EVERY: u32 = 60;
 
 /// How long to wait before the store is tried again, at first and at the most.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -41,8 +42,8 @@ async fn look_after(inside: &Inside) {
         ticks.tick().await;
         let app = inside.app();
         app.sessions.settle(&app.audit).await;
-        if tick % PROVIDER_EVERY == 0 {
-            look_at_provider(app);
+        if tick % LOOK_EVERY == 0 {
+            look_ahead(app);
         }
     }
 }
@@ -67,10 +68,13 @@ async fn count(inside: &Inside) {
     }
 }
 
-fn look_at_provider(app: Arc<App>) {
+fn look_ahead(app: Arc<App>) {
     tokio::spawn(async move {
         if let Some(login) = &app.login {
             login.warm().await;
+            if let Err(error) = login.prepare().await {
+                tracing::debug!(reason = error.reason(), "the keys of pending logins stay as they were read: {error}");
+            }
         }
     });
 }

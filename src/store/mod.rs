@@ -271,10 +271,12 @@ pub trait Devices: Send + Sync {
 /// A secret shared by all instances, kept in the database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Its number; the newest seals, all of them open.
+    /// Its number; each further key takes the next one.
     pub id: u32,
     /// Its 256 bits.
     pub secret: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 impl std::fmt::Debug for Key {
@@ -314,6 +316,10 @@ pub trait Keys: Send + Sync {
     /// The keys that seal pending logins, the newest first. Where there is none, `fresh` becomes the first one, and
     /// of instances that start together one wins for all.
     async fn sealing_keys(&self, fresh: &[u8; 32], now: Timestamp) -> Result<Vec<Key>>;
+    /// Keeps `key`, unless its number is taken: then whoever took it was quicker, and nothing changes.
+    async fn add_sealing_key(&self, key: &Key) -> Result<()>;
+    /// Forgets the keys whose ids are below `id`. How many.
+    async fn forget_sealing_keys_before(&self, id: u32) -> Result<u64>;
 }
 
 /// What ended with a block.

@@ -8,6 +8,7 @@ use doorward::clock::Timestamp;
 use doorward::config::access::Access;
 use doorward::credential::Plain;
 use doorward::login::return_to::{ReturnRules, ReturnTo};
+use doorward::login::sealing;
 use doorward::login::{Answer, Failed, LoginError, Prompt, SealedPendingLogin};
 use doorward::model::Browser;
 use doorward::store::{Key, Refusal, SharedStore, StoreError};
@@ -191,7 +192,7 @@ async fn keys_can_be_rotated_while_logins_are_pending() {
     let desk = Desk::open().await;
     let (old, old_answer) = desk.approved().await;
     let first = doorward::store::Keys::sealing_keys(&*desk.store, &[0; 32], Timestamp::from_unix(NOW)).await;
-    let second = Key { id: 2, secret: [9; 32] };
+    let second = Key { id: 2, secret: [9; 32], created_at: Timestamp::from_unix(NOW) - sealing::AHEAD };
     desk.store.set_keys([vec![second], first.expect("the store is there")].concat());
     let other = desk.another_instance();
     let new = other.begin(None, Prompt::Configured).await.expect("the provider is there");

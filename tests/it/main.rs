@@ -75,6 +75,7 @@ mod reload;
 mod removal;
 mod revocation;
 mod screenshots;
+mod sealing;
 mod security_headers;
 mod server;
 mod sessions;

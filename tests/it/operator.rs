@@ -464,3 +464,48 @@ fn a_listing_in_the_wrong_folder_says_so_and_leaves_nothing_there() {
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "{command:?} made something");
     }
 }
+
+#[tokio::test]
+async fn keys_of_both_kinds_are_changed_by_command() {
+    let desk = Desk::open().await;
+    let first = rows(&desk.run(&["keys", "list", "--sealing", "--json"]));
+    assert_eq!((&first[0]["id"], &first[0]["is_sealing"]), (&json!(1), &json!(true)), "{first:?}");
+    let rotated = desk.run(&["keys", "rotate", "--sealing"]);
+    assert_eq!((rotated.code, rotated.stdout.as_str()), (0, "2\n"), "{rotated:#?}");
+    assert!(rotated.stderr.contains("the one before opens what was begun until then"), "{rotated:#?}");
+    let listed = desk.run(&["keys", "list", "--sealing"]);
+    assert!(listed.stdout.starts_with("ID") && listed.stdout.lines().count() == 3, "{listed:#?}");
+    let both = rows(&desk.run(&["keys", "list", "--sealing", "--json"]));
+    let is_sealing = both.iter().map(|key| (&key["id"], &key["is_sealing"])).collect::<Vec<_>>();
+    assert_eq!(is_sealing, [(&json!(2), &json!(false)), (&json!(1), &json!(true))]);
+    assert!(both[1].get("secret").is_none() && !listed.stdout.contains("secret"));
+    let at_once = desk.run(&["keys", "rotate", "--sealing", "--now"]);
+    assert_eq!((at_once.code, at_once.stdout.as_str()), (0, "3\n"), "{at_once:#?}");
+    let left = rows(&desk.run(&["keys", "list", "--sealing", "--json"]));
+    assert_eq!((left.len(), &left[0]["id"], &left[0]["is_sealing"]), (1, &json!(3), &json!(true)), "{left:?}");
+    // Those that sign are others.
+    assert_eq!(rows(&desk.run(&["keys", "list", "--json"])).len(), 1);
+    assert_eq!(desk.run(&["keys", "rotate", "--now"]).code, 0);
+    let signing = rows(&desk.run(&["keys", "list", "--json"]));
+    assert_eq!((signing.len(), &signing[0]["is_signing"]), (2, &json!(true)), "{signing:?}");
+}
+
+/// As `LoadCredential=` of systemd hands a secret over: a file that nobody else can read, named by the environment.
+#[test]
+fn a_secret_can_be_a_credential_that_the_environment_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let credentials = tempfile::tempdir().expect("a folder");
+    let secret = credentials.path().join("google-secret");
+    std::fs::write(&secret, "GOCSPX-from-systemd\n").expect("written");
+    binary::configure(folder.path(), "[providers.google]\nclient_id = \"1.apps.googleusercontent.com\"\n");
+    let show = |variable: &str| {
+        let mut command = binary::command(folder.path());
+        command.env(variable, &secret).args(["config", "check", "--offline"]);
+        binary::run(&mut command)
+    };
+    let told = show("DOORWARD_PROVIDERS__GOOGLE__CLIENT_SECRET_FILE");
+    assert_eq!(told.code, 0, "{told:#?}");
+    assert!(!format!("{told:?}").contains("GOCSPX-from"), "{told:#?}");
+    let missing = show("DOORWARD_SOMETHING_ELSE");
+    assert_eq!(missing.code, 78, "without it there is no secret: {missing:#?}");
+}

@@ -9,7 +9,7 @@ use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::access::SignUp;
 use doorward::credential::Hashed;
 use doorward::model::{Actor, Event, EventKind, Identity, Origin, Scope, Session, Token, User, UserId};
-use doorward::store::{Refusal, SharedStore, SignIn, SignedIn, StoreError};
+use doorward::store::{Key, Refusal, SharedStore, SignIn, SignedIn, StoreError};
 
 use crate::site::databases::Database;
 
@@ -66,6 +66,7 @@ on_every_database!(suite:
     the_sweep_takes_no_more_than_it_may_and_only_what_has_ended,
     tokens_are_found_touched_listed_revoked_and_swept,
     three_instances_agree_on_one_sealing_key,
+    a_further_sealing_key_is_kept_once_and_old_ones_go,
     users_are_found_by_email_without_case_and_listed_in_order,
     a_store_that_is_not_ready_says_so,
     a_closed_store_cannot_be_asked,
@@ -505,6 +506,19 @@ mod suite {
         assert_eq!(answers[0].len(), 1);
         assert!(answers.iter().all(|keys| *keys == answers[0]));
         assert!((1..=3).any(|byte| answers[0][0].secret == [byte; 32]));
+    }
+
+    pub async fn a_further_sealing_key_is_kept_once_and_old_ones_go(database: Database) {
+        let store = ready(&database).await;
+        let first = store.sealing_keys(&[1; 32], NOW).await.expect("an answer");
+        assert_eq!((first[0].id, first[0].created_at), (1, NOW));
+        let second = Key { id: 2, secret: [2; 32], created_at: NOW + Duration::from_secs(60) };
+        store.add_sealing_key(&second).await.expect("an answer");
+        store.add_sealing_key(&Key { secret: [3; 32], ..second.clone() }).await.expect("an answer");
+        let both = [vec![second.clone()], first].concat();
+        assert_eq!(store.sealing_keys(&[9; 32], NOW).await.expect("an answer"), both, "whoever was quicker");
+        assert_eq!(store.forget_sealing_keys_before(2).await.expect("an answer"), 1);
+        assert_eq!(store.sealing_keys(&[9; 32], NOW).await.expect("an answer"), [second]);
     }
 
     pub async fn users_are_found_by_email_without_case_and_listed_in_order(database: Database) {

@@ -22,6 +22,18 @@ impl Keys for Mysql {
         self.list_keys().await
     }
 
+    async fn add_sealing_key(&self, key: &Key) -> Result<()> {
+        self.ready()?;
+        let sql = "insert into doorward_keys (id, secret, created_at) values (?, ?, ?) on duplicate key update id = id";
+        let params = vec![param(key.id), param(key.secret), param(key.created_at.unix())];
+        self.pool.change(WRITE, sql, params).await.map(drop)
+    }
+
+    async fn forget_sealing_keys_before(&self, id: u32) -> Result<u64> {
+        self.ready()?;
+        self.pool.change(WRITE, "delete from doorward_keys where id < ?", vec![param(id)]).await
+    }
+
     async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
         self.ready()?;
         let sql = "select number, private_key, created_at, signs_from from doorward_signing_keys order by number desc";
@@ -59,7 +71,12 @@ impl Keys for Mysql {
 
 impl Mysql {
     async fn list_keys(&self) -> Result<Vec<Key>> {
-        let rows = self.pool.rows(READ, "select id, secret from doorward_keys order by id desc", Vec::new()).await?;
-        rows.iter().map(|row| Ok(Key { id: value(row, 0)?, secret: bytes(row, 1)? })).collect()
+        let sql = "select id, secret, created_at from doorward_keys order by id desc";
+        let rows = self.pool.rows(READ, sql, Vec::new()).await?;
+        let key = |row| {
+            let created_at = Timestamp::from_unix(value(row, 2)?);
+            Ok(Key { id: value(row, 0)?, secret: bytes(row, 1)?, created_at })
+        };
+        rows.iter().map(key).collect()
     }
 }

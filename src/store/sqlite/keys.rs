@@ -24,6 +24,24 @@ impl Keys for Sqlite {
         .await
     }
 
+    async fn add_sealing_key(&self, key: &Key) -> Result<()> {
+        let key = key.clone();
+        self.write(move |tx, _| {
+            let sql = "insert or ignore into doorward_keys (id, secret, created_at) values (?1, ?2, ?3)";
+            tx.execute(sql, params![key.id, key.secret, key.created_at.unix()])?;
+            Ok(Change::Keep(()))
+        })
+        .await
+    }
+
+    async fn forget_sealing_keys_before(&self, id: u32) -> Result<u64> {
+        self.write(move |tx, _| {
+            let forgotten = tx.execute("delete from doorward_keys where id < ?1", params![id])?;
+            Ok(Change::Keep(forgotten as u64))
+        })
+        .await
+    }
+
     async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
         self.read(|conn, _| {
             let sql =
@@ -64,6 +82,8 @@ impl Keys for Sqlite {
 }
 
 fn list(conn: &Connection) -> rusqlite::Result<Vec<Key>> {
-    let mut rows = conn.prepare_cached("select id, secret from doorward_keys order by id desc")?;
-    rows.query_map([], |row| Ok(Key { id: row.get(0)?, secret: row.get(1)? }))?.collect()
+    let mut rows = conn.prepare_cached("select id, secret, created_at from doorward_keys order by id desc")?;
+    let key =
+        |row: &Row<'_>| Ok(Key { id: row.get(0)?, secret: row.get(1)?, created_at: Timestamp::from_unix(row.get(2)?) });
+    rows.query_map([], key)?.collect()
 }

@@ -44,6 +44,11 @@ impl Memory {
         self.inner().refusal = Some(refusal);
     }
 
+    /// The keys that seal pending logins.
+    pub fn keys(&self) -> Vec<Key> {
+        self.inner().keys.clone()
+    }
+
     /// Puts `keys` in place of those it has.
     pub fn set_keys(&self, keys: Vec<Key>) {
         self.inner().keys = keys;
@@ -232,13 +237,28 @@ impl Devices for Memory {
 
 #[async_trait]
 impl Keys for Memory {
-    async fn sealing_keys(&self, fresh: &[u8; 32], _: Timestamp) -> Result<Vec<Key>> {
+    async fn sealing_keys(&self, fresh: &[u8; 32], now: Timestamp) -> Result<Vec<Key>> {
         self.key_questions.fetch_add(1, Ordering::SeqCst);
         let mut inner = self.working()?;
         if inner.keys.is_empty() {
-            inner.keys.push(Key { id: 1, secret: *fresh });
+            inner.keys.push(Key { id: 1, secret: *fresh, created_at: now });
         }
         Ok(inner.keys.clone())
+    }
+
+    async fn add_sealing_key(&self, key: &Key) -> Result<()> {
+        let mut inner = self.working()?;
+        if inner.keys.iter().all(|kept| kept.id != key.id) {
+            inner.keys.insert(0, key.clone());
+        }
+        Ok(())
+    }
+
+    async fn forget_sealing_keys_before(&self, id: u32) -> Result<u64> {
+        let mut inner = self.working()?;
+        let before = inner.keys.len();
+        inner.keys.retain(|key| key.id >= id);
+        Ok((before - inner.keys.len()) as u64)
     }
 
     async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
