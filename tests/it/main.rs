@@ -61,6 +61,7 @@ mod metrics;
 mod migrations;
 mod names;
 mod oauth2_proxy;
+mod observatory;
 mod openapi;
 mod operator;
 mod outage;

@@ -8,8 +8,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn document() -> String {
-    fs::read_to_string(root().join("docs/reliability.md")).expect("a document")
+/// The text of a page of the documentation.
+pub fn document(name: &str) -> String {
+    fs::read_to_string(root().join("docs").join(name)).expect("a document")
+}
+
+/// The cells of every row of a table whose first cell is a number, be it `7`, `7.2` or `V7.2.1`.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
+    let cells = rows.map(|line| line.trim_end_matches(" |").split(" | ").collect::<Vec<_>>());
+    cells.filter(|cells| cells[0].trim_start_matches('V').split('.').all(|part| part.parse::<u32>().is_ok())).collect()
 }
 
 /// Every `file::test` between backquotes.
@@ -20,24 +28,21 @@ fn tests_named(text: &str) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn every_test_that_the_matrix_names_is_there() {
-    let named = tests_named(&document());
-    assert!(named.len() >= 40, "{} tests only", named.len());
-    for (file, test) in named {
-        let code = fs::read_to_string(root().join(format!("tests/it/{file}.rs"))).unwrap_or_default();
-        assert!(code.contains(&format!("fn {test}(")), "there is no {file}::{test}");
+fn every_test_that_a_page_names_is_there() {
+    for (page, least) in [("reliability.md", 40), ("security.md", 100)] {
+        let named = tests_named(&document(page));
+        assert!(named.len() >= least, "{page}: {} tests only", named.len());
+        for (file, test) in named {
+            let code = fs::read_to_string(root().join(format!("tests/it/{file}.rs"))).unwrap_or_default();
+            assert!(code.contains(&format!("fn {test}(")), "{page}: there is no {file}::{test}");
+        }
     }
 }
 
 #[test]
 fn every_row_of_the_matrix_has_a_result() {
-    let text = document();
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| "))
-        .map(|line| line.trim_end_matches(" |").split(" | ").collect::<Vec<_>>())
-        .filter(|cells| cells[0].parse::<u32>().is_ok())
-        .collect();
+    let text = document("reliability.md");
+    let rows = rows(&text);
     let numbers: Vec<u32> = rows.iter().filter_map(|cells| cells[0].parse().ok()).collect();
     assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
     for row in rows {
@@ -46,4 +51,23 @@ fn every_row_of_the_matrix_has_a_result() {
         let is_open = row[3].contains("**not tried**") || row[3].contains("does not apply");
         assert!(is_shown || is_open, "{row:?} names neither a test nor that there is none");
     }
+}
+
+#[test]
+fn every_row_of_the_standards_has_a_verdict() {
+    let text = document("security.md");
+    let rows = rows(&text);
+    assert!(rows.len() >= 150, "{} rows only", rows.len());
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        let is_shown = !tests_named(row[3]).is_empty();
+        let words = ["**not met**", "**not tested**", "does not apply"];
+        let is_open = words.iter().any(|word| row[3].contains(word));
+        assert!(is_shown || is_open, "{row:?} names neither a test nor that there is none");
+        assert!(row.iter().all(|cell| !cell.trim().is_empty()), "{row:?} says nothing somewhere");
+    }
+    let mut numbers: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), rows.len(), "a number stands there twice");
 }
