@@ -48,7 +48,7 @@ impl Apps {
 }
 
 /// Scheme, host and port of a program that the session may be shown to.
-fn origin(text: &str) -> Result<Url, Wrong> {
+pub fn origin(text: &str) -> Result<Url, Wrong> {
     let remedy = "write scheme, host and port, such as http://localhost:8000, and nothing more";
     let not_origin = || Wrong::new(format!("{} is not an origin", quoted(text)), remedy);
     let url = PublicUrl::parse(text).map_err(|error| match error {

@@ -160,9 +160,9 @@ fn in_parts(reader: &mut Reader) -> Place {
 }
 
 fn required(reader: &mut Reader, key: &str, meaning: &str) -> String {
-    if !reader.is_said(key) {
+    if !reader.is_said(key) && !reader.is_misspelt(key) {
         let remedy = format!("write {} = \"…\" under [database]: {meaning}", last(key));
-        reader.refuse(key, Wrong::new("is missing", remedy));
+        reader.refuse_beside(key, &PARTS, Wrong::new("is missing", remedy));
     }
     let filled = |text: &str| match text {
         "" => Err(Wrong::new("is empty", format!("name {meaning}"))),

@@ -54,7 +54,7 @@ pub fn read(sources: &Sources, notes: &mut Notes) -> Option<(PathBuf, Vec<Entry>
         Err(error) => {
             // The error's own text repeats the line, which may hold a secret.
             let (line, column) = position(text, error.span().unwrap_or_default().start);
-            let (what, remedy) = syntax(error.message());
+            let (what, remedy) = syntax(error.message(), text, error.span().unwrap_or_default().start);
             notes.problems.push(Problem {
                 origin: format!("{origin}:{line}:{column}"),
                 line: None,
@@ -67,8 +67,13 @@ pub fn read(sources: &Sources, notes: &mut Notes) -> Option<(PathBuf, Vec<Entry>
     }
 }
 
-/// A sentence for a syntax error of the TOML reader.
-fn syntax(message: &str) -> (String, String) {
+/// A sentence for a syntax error of the TOML reader, which stumbled at this byte of `text`.
+fn syntax(message: &str, text: &str, byte: usize) -> (String, String) {
+    // The reader takes the second one for the beginning of a text.
+    let (before, after) = text.split_at_checked(byte).unwrap_or((text, ""));
+    if before.trim_end_matches([' ', '\t']).ends_with('=') && after.starts_with('=') {
+        return ("is not TOML: two = follow each other".to_owned(), "take one of them out".to_owned());
+    }
     let lines: Vec<_> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let remedy = if message.contains("string") || message.contains("quote") {
         "text stands in double quotes: key = \"value\""

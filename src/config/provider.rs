@@ -92,7 +92,7 @@ pub fn read(reader: &mut Reader, public_url: &PublicUrl) -> Option<Provider> {
     let mut provider = if first == "google" { google() } else { other(first) };
     let key = |name: &str| format!("providers.{first}.{name}");
     provider.issuer = reader.parse(&key("issuer"), issuer).unwrap_or(provider.issuer);
-    if provider.issuer.is_empty() && !reader.is_said(&key("issuer")) {
+    if provider.issuer.is_empty() && !reader.is_said(&key("issuer")) && !reader.is_misspelt(&key("issuer")) {
         let remedy = format!("write issuer = \"https://…\" under [providers.{first}]; only google needs none");
         reader.refuse(&key("issuer"), Wrong::new("is missing", remedy));
     }
@@ -124,6 +124,7 @@ fn client(reader: &mut Reader, provider: &mut Provider, public_url: &PublicUrl) 
     let client_id = match reader.one_of(&[&id, &json]) {
         Some(0) => reader.parse(&id, client_id),
         Some(_) => from_json.as_ref().map(|client| client.client_id.clone()),
+        None if reader.is_misspelt(&id) => None,
         None => {
             let remedy = format!("write client_id = \"…\" under [providers.{}]", provider.name);
             reader.refuse(&id, Wrong::new("is missing", remedy));
@@ -134,6 +135,7 @@ fn client(reader: &mut Reader, provider: &mut Provider, public_url: &PublicUrl) 
         Some(0) => reader.parse(&secret, |text| Ok(Secret::new(text))).map(|found| (secret, found)),
         Some(1) => reader.secret_file(&secret_file).map(|found| (secret_file, found)),
         Some(_) => from_json.as_ref().map(|client| (json, client.client_secret.clone())),
+        None if reader.is_misspelt(&secret) || reader.is_misspelt(&secret_file) => None,
         None => {
             let remedy = format!("write client_secret or client_secret_file under [providers.{}]", provider.name);
             reader.refuse(&secret, Wrong::new("is missing", remedy));

@@ -69,8 +69,14 @@ impl Reader {
 
     /// Sets aside a problem with `key`; the place is the key's, else its section's, else the file's.
     pub fn refuse(&mut self, key: &str, wrong: Wrong) {
+        self.refuse_beside(key, &[], wrong);
+    }
+
+    /// The same for a key that is missing beside one of `others`: the place is that of the first that was said.
+    pub fn refuse_beside(&mut self, key: &str, others: &[&str], wrong: Wrong) {
         let section = key.rsplit_once('.').map_or("", |(section, _)| section);
-        let place = self.place(key).or_else(|| self.place(section)).cloned();
+        let beside = || others.iter().find_map(|other| self.place(other));
+        let place = self.place(key).or_else(beside).or_else(|| self.place(section)).cloned();
         let (origin, line) = match (place, &self.file) {
             (Some(place), _) => (place.origin, place.line),
             (None, Some((file, _))) => (file.clone(), None),
@@ -78,6 +84,12 @@ impl Reader {
         };
         let Wrong { what, remedy } = wrong;
         self.notes.problems.push(Problem { origin, line, key: key.to_owned(), what, remedy });
+    }
+
+    /// Whether a key that there is not was most likely meant to be `key`: that it is missing was said with that.
+    pub fn is_misspelt(&self, key: &str) -> bool {
+        let meant = format!("did you mean {key}?");
+        self.notes.problems.iter().any(|problem| problem.remedy.starts_with(&meant))
     }
 
     /// Text, taken by `parse`.

@@ -125,16 +125,18 @@ fn tls(reader: &mut Reader) -> Tls {
             reader.refuse("server.tls", Wrong::new(what, "keep server.cert and server.key, or keep server.tls"));
             Tls::Off
         }
-        (None, Some(_), None) if !reader.is_said("server.key") => {
-            reader.refuse(
+        (None, Some(_), None) if !reader.is_said("server.key") && !reader.is_misspelt("server.key") => {
+            reader.refuse_beside(
                 "server.key",
+                &["server.cert"],
                 Wrong::new("is missing beside server.cert", "name the file with its private key"),
             );
             Tls::Off
         }
-        (None, None, Some(_)) if !reader.is_said("server.cert") => {
-            reader.refuse(
+        (None, None, Some(_)) if !reader.is_said("server.cert") && !reader.is_misspelt("server.cert") => {
+            reader.refuse_beside(
                 "server.cert",
+                &["server.key"],
                 Wrong::new("is missing beside server.key", "name the file with the certificate"),
             );
             Tls::Off

@@ -11,6 +11,9 @@ use crate::config::problem::{Notes, Problem};
 /// How our own environment variables begin.
 pub const PREFIX: &str = "DOORWARD_";
 
+/// How the variables begin by which `tests/run` tells our own tests what there is: no settings, and no mistakes.
+const OF_TESTS: &str = "DOORWARD_TEST_";
+
 /// Everything that may say something, handed in by whoever starts us.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -107,7 +110,7 @@ pub fn environment(variables: &[(String, String)], notes: &mut Notes) -> Vec<Ent
         let key = rest.to_ascii_lowercase().replace("__", ".");
         if keys::find(&key).is_some() {
             entries.push(Entry::text(key, value, Layer::Environment, name));
-        } else {
+        } else if !name.starts_with(OF_TESTS) {
             let meant = keys::nearest(&key).map(|key| format!("; did you mean {}?", variable(&key)));
             notes.warn(format!("the environment variable {name} is no setting{}", meant.unwrap_or_default()));
         }

@@ -181,8 +181,8 @@ fn what_cannot_hold_is_refused_and_leaves_nothing() {
     let folder = folder();
     google_file(folder.path(), "client.json", &["http://localhost:3000/login/callback"]);
     for (arguments, code, word) in [
-        (&["--app", "localhost:8000"][..], 78, "apps.origins"),
-        (&["--app", "http://example.com"], 78, "apps.origins"),
+        (&["--app", "localhost:8000"][..], 2, "--app"),
+        (&["--app", "http://example.com"], 2, "--app"),
         (&["--database-url", "postgres://localhost/x"], 2, "use MySQL"),
         (&["--public-url", "http://example.com"], 2, "--public-url"),
         (&["--client-json", "absent.json"], 78, "absent.json"),

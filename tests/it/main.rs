@@ -59,6 +59,7 @@ mod manual;
 mod markup;
 mod metrics;
 mod migrations;
+mod mistakes;
 mod names;
 mod oauth2_proxy;
 mod observatory;

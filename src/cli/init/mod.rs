@@ -17,9 +17,10 @@ use crate::cli::failure::Failure;
 use crate::cli::init::questions::Questions;
 use crate::cli::init::text::{Answers, Client};
 use crate::cli::output::talk;
+use crate::config::problem::Wrong;
 use crate::config::public_url::PublicUrl;
 use crate::config::sources::{Flag, Sources};
-use crate::config::{self, Loaded, client_json, file};
+use crate::config::{self, Loaded, apps, client_json, file};
 use crate::web::paths::CALLBACK;
 
 /// Where Google hands out clients.
@@ -56,6 +57,11 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let path = context.flags.config.clone().unwrap_or_else(|| PathBuf::from("config.toml"));
     if path.exists() && !args.force {
         return Err(is_there(&path));
+    }
+    if let Some(app) = &args.app {
+        // Said once here, where the file that would be written holds it three times.
+        let wrong = |wrong: Wrong| Failure::usage(format!("--app {}", wrong.what)).hint(wrong.remedy);
+        apps::origin(app.trim_end_matches('/')).map_err(wrong)?;
     }
     let folder = file::folder_of(&path);
     let mut questions = Questions::new(args.yes);
