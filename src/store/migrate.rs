@@ -177,7 +177,10 @@ impl Survey {
             let number: Option<u32> = name[RECORD.len()..].parse().ok();
             let (needs, checksum) = value.split_once(' ').unwrap_or_default();
             let (Some(number), Ok(needs)) = (number, needs.parse::<u32>()) else {
-                return Err(StoreError::Schema(format!("doorward_meta holds a row that nobody can read: {name:?}")));
+                return Err(StoreError::Schema(format!(
+                    "doorward_meta holds a row that nobody can read: {name:?}. Somebody else wrote to it; restore the last \
+                     backup, or name another database ([database] url)"
+                )));
             };
             if needs > newest {
                 return Err(from_the_future(number, newest));

@@ -231,6 +231,48 @@ async fn a_server_that_is_lax_full_and_read_only_is_said_to_be_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_old_and_has_another_time_and_is_overheard_is_said_to_be_so() {
+    // It calls itself older than it is. Its clock is changed for each connection, but not for those of administrators.
+    let options = ["--version=10.3.39-MariaDB", "--init-connect=set timestamp = unix_timestamp() + 3600"];
+    let Some(server) = Server::start_with(options.map(str::to_owned).to_vec()) else { return };
+    let port = url::Url::parse(&server.url()).expect("a URL").port().expect("a port");
+    let admin = mysql_async::Pool::new(server.url().as_str());
+    for statement in [
+        "create database site",
+        "create user site@localhost identified by 'site-secret'",
+        "grant all on site.* to site@localhost",
+    ] {
+        let mut conn = admin.get_conn().await.expect("the server");
+        mysql_async::prelude::Queryable::query_drop(&mut conn, statement).await.expect(statement);
+    }
+    admin.disconnect().await.expect("a pool can be left");
+    let provider = provider().await;
+    let at = |host: &str, tls: &str| {
+        let account = format!("user = \"site\"\npassword = \"site-secret\"\nname = \"site\"\ntls = \"{tls}\"\n");
+        format!("{}[database]\nhost = {host:?}\nport = {port}\n{account}", google(&provider))
+    };
+    let (told, _folder) = not_running(&at("localhost", "auto"));
+    told.is("database-version", "failure", &["MariaDB 10.3.39 is older than", "MariaDB 10.4 or later is needed"]);
+    told.is(
+        "database-clock",
+        "warning",
+        &["this machine's clock and the database's are 3", "timedatectl set-ntp true"],
+    );
+    told.is("database-encryption", "ok", &["does not leave this machine"]);
+
+    // No machine but this one is there; this way of writing its address is one that Doorward does not take for it.
+    let stranger = "::ffff:127.0.0.1";
+    if std::net::TcpStream::connect((stranger, port)).is_ok() {
+        let (told, _folder) = not_running(&at(stranger, "off"));
+        told.is(
+            "database-encryption",
+            "warning",
+            &["travel to the database for all on the way to read", "tls = \"off\""],
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_does_not_run_and_one_that_somebody_else_answers_for_are_told_apart() {
     let provider = provider().await;
     let (told, folder) = not_running(&google(&provider));

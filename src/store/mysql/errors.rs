@@ -88,7 +88,9 @@ fn server_error(error: &ServerError) -> StoreError {
         | 4031 => StoreError::Unavailable(text),
         // Read-only by an option, by the transaction, by a group; a disk or a table that is full.
         1021 | 1114 | 1290 | 1792 | 1836 | 3100 | 3501 => StoreError::ReadOnly(text),
-        1142 | 1143 => StoreError::Schema(format!("the database account lacks a right: {text}")),
+        1142 | 1143 => StoreError::Schema(format!(
+            "the database account lacks a right: {text}. `doorward doctor` says which, and what an administrator types"
+        )),
         _ => StoreError::Refused(text),
     }
 }

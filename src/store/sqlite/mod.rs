@@ -250,7 +250,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 fn store_error(error: rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly | ErrorCode::DiskFull | ErrorCode::PermissionDenied) => StoreError::ReadOnly(text),
+        Some(ErrorCode::DiskFull) => StoreError::ReadOnly(format!("{text}. Make room on the disk")),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(format!(
+            "{text}. Let the account that runs Doorward write to the database's file and to its folder"
+        )),
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
