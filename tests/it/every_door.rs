@@ -125,6 +125,16 @@ fn is_guarded(answer: &Answer, is_personal: bool) -> Result<(), String> {
     if answer.header("x-request-id").is_empty() {
         return Err("no X-Request-Id".to_owned());
     }
+    let kind = answer.header("content-type");
+    let is_clear = match kind.split_once('/') {
+        Some(("application", kind)) => kind.contains("json"),
+        Some(("text", kind)) => kind.ends_with("; charset=utf-8"),
+        Some(("image", _)) => true,
+        _ => answer.body.is_empty(),
+    };
+    if !is_clear {
+        return Err(format!("Content-Type: {kind:?}"));
+    }
     if is_personal {
         let vary = answer.header("vary").to_ascii_lowercase();
         if answer.header("cache-control") != "no-store" || !vary.contains("cookie") || !vary.contains("authorization") {

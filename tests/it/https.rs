@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::site::binary::{self, Binary, PROVIDER_AWAY};
-use crate::site::program::free_port;
+use crate::site::program::{PATIENCE, free_port};
 use crate::site::visitors::{Anonymous, Visitor};
 use crate::wrong_turns;
 
@@ -115,5 +117,42 @@ fn plain_http_is_for_loopback_and_for_a_proxy_that_ends_tls() {
     ] {
         let ran = check(fine);
         assert_eq!(ran.code, 0, "{fine}: {ran:#?}");
+    }
+}
+
+/// What a client says first that knows TLS up to `version` (its second byte) and one way to encipher (RFC 5246, section
+/// 7.4.1.2), and the kind of record that comes back: 22 goes on with the handshake, 21 is a refusal.
+fn answer_to(port: u16, version: u8, cipher: [u8; 2]) -> u8 {
+    // x25519 and P-256; points as they are; ECDSA with SHA-256.
+    let extensions =
+        [&[0, 10, 0, 6, 0, 4, 0, 29, 0, 23][..], &[0, 11, 0, 2, 1, 0], &[0, 13, 0, 4, 0, 2, 4, 3]].concat();
+    let length = u8::try_from(extensions.len()).expect("few");
+    let hello = [&[3, version][..], &[7; 32], &[0, 0, 2], &cipher, &[1, 0, 0, length], &extensions].concat();
+    let length = u8::try_from(hello.len()).expect("few");
+    let record = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat();
+    let mut line = TcpStream::connect(("localhost", port)).expect("it listens");
+    line.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    line.write_all(&record).expect("it listens");
+    let mut kind = [0];
+    line.read_exact(&mut kind).expect("an answer");
+    kind[0]
+}
+
+#[test]
+fn old_tls_and_ciphers_that_keep_no_secret_afterwards_are_refused() {
+    let site = self_signed(PROVIDER_AWAY);
+    let ecdhe_with_gcm = [0xc0, 0x2b];
+    assert_eq!(answer_to(site.port, 3, ecdhe_with_gcm), 22, "TLS 1.2 is spoken");
+    for version in [0, 1, 2] {
+        assert_eq!(answer_to(site.port, version, ecdhe_with_gcm), 21, "3.{version} is older");
+    }
+    for (cipher, name) in [
+        ([0x00, 0x9c], "RSA, AES-GCM"),
+        ([0x00, 0x2f], "RSA, AES-CBC"),
+        ([0xc0, 0x09], "ECDHE, AES-CBC"),
+        ([0xc0, 0x07], "ECDHE, RC4"),
+        ([0x00, 0x02], "nothing is enciphered"),
+    ] {
+        assert_eq!(answer_to(site.port, 3, cipher), 21, "{name}");
     }
 }
