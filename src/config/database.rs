@@ -39,6 +39,8 @@ pub struct Mysql {
     pub host: String,
     /// Its port, 3306 by default.
     pub port: u16,
+    /// Further hosts of the same cluster, asked in turn where the first one fails.
+    pub others: Vec<Host>,
     /// The account.
     pub user: String,
     /// Its password; an empty one is a password.
@@ -49,6 +51,29 @@ pub struct Mysql {
     pub tls: Tls,
     /// Connections kept at the most.
     pub max_connections: usize,
+}
+
+impl Mysql {
+    /// Every host, the first one first.
+    pub fn hosts(&self) -> impl Iterator<Item = Host> + '_ {
+        let first = Host { name: self.host.clone(), port: self.port };
+        std::iter::once(first).chain(self.others.iter().cloned())
+    }
+
+    /// The hosts for people to read: `db1:3306, db2:3306`.
+    pub fn whereabouts(&self) -> String {
+        let hosts: Vec<_> = self.hosts().map(|host| format!("{}:{}", host.name, host.port)).collect();
+        hosts.join(", ")
+    }
+}
+
+/// A server's name or address, without brackets, and its port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The name or the address.
+    pub name: String,
+    /// The port.
+    pub port: u16,
 }
 
 /// Encryption towards the database.
@@ -146,7 +171,7 @@ fn by_url(reader: &mut Reader) -> Place {
 }
 
 fn in_parts(reader: &mut Reader) -> Place {
-    let host = reader.parse("database.host", host).unwrap_or_else(|| "localhost".to_owned());
+    let hosts = reader.parse("database.host", hosts).unwrap_or_else(|| vec!["localhost".to_owned()]);
     let port = reader.number("database.port", 1, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(3306);
     let user = required(reader, "database.user", "the account that may write to the database");
     let password = match reader.one_of(&["database.password", "database.password_file"]) {
@@ -156,7 +181,10 @@ fn in_parts(reader: &mut Reader) -> Place {
     };
     let name = required(reader, "database.name", "the database, as in \"use NAME\"");
     let password = password.unwrap_or_default();
-    Place::Mysql(Mysql { host, port, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+    let mut hosts = hosts.into_iter();
+    let host = hosts.next().unwrap_or_default();
+    let others = hosts.map(|name| Host { name, port }).collect();
+    Place::Mysql(Mysql { host, port, others, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
 }
 
 fn required(reader: &mut Reader, key: &str, meaning: &str) -> String {
@@ -184,6 +212,11 @@ fn tls(reader: &mut Reader) -> Tls {
         (Some("on"), ca_file) | (_, ca_file @ Some(_)) => Tls::On { ca_file },
         (_, None) => Tls::Auto,
     }
+}
+
+/// Hosts with commas between them.
+fn hosts(text: &str) -> Result<Vec<String>, Wrong> {
+    text.split(',').map(|one| host(one.trim())).collect()
 }
 
 /// A host name or address, without brackets.

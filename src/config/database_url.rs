@@ -1,4 +1,4 @@
-//! A database in one line: `sqlite:doorward.db`, `mysql://user:password@host:3306/name`. The line may hold a password,
+//! A database in one line: `sqlite:doorward.db`, `mysql://user:password@host:3306/name`, with commas between hosts. The line may hold a password,
 //! so no error repeats any of it.
 
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::config::database::{MAX_CONNECTIONS, Mysql, Place, Tls};
+use crate::config::database::{Host, MAX_CONNECTIONS, Mysql, Place, Tls};
 use crate::config::problem::Wrong;
 use crate::config::secret::Secret;
 
@@ -50,7 +50,8 @@ fn mysql(text: &str) -> Result<Mysql, Wrong> {
     if !text.contains("://") {
         return Err(wrong("names no host"));
     }
-    let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read as a URL: {error}")))?;
+    let (text, others) = split_hosts(text);
+    let url = Url::parse(&text).map_err(|error| wrong(&format!("cannot be read as a URL: {error}")))?;
     let decoded = |part: &str, name: &str| {
         let decoded = percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
         decoded.map_err(|_| wrong(&format!("has a {name} that is not UTF-8 text")))
@@ -66,6 +67,8 @@ fn mysql(text: &str) -> Result<Mysql, Wrong> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let user = decoded(url.username(), "user name")?;
     let name = decoded(url.path().trim_start_matches('/'), "name")?;
+    let others = others.iter().map(|text| further(text).ok_or_else(|| wrong("names a host that is none")));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
     let missing = [(&host, "host"), (&user, "user name"), (&name, "database")];
     if let Some((_, part)) = missing.into_iter().find(|(value, _)| value.is_empty()) {
         return Err(wrong(&format!("names no {part}")));
@@ -75,7 +78,27 @@ fn mysql(text: &str) -> Result<Mysql, Wrong> {
     }
     let password = Secret::new(decoded(url.password().unwrap_or_default(), "password")?);
     let port = url.port().unwrap_or(3306);
-    Ok(Mysql { host, port, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+    Ok(Mysql { host, port, others, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+}
+
+/// The line with its first host alone, and the further ones: no URL has more than one.
+fn split_hosts(text: &str) -> (String, Vec<String>) {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
+    // The last @ ends the password, which may hold commas.
+    let begin = text[begin..end].rfind('@').map_or(begin, |at| begin + at + 1);
+    let mut hosts = text[begin..end].split(',').map(str::trim);
+    let first = hosts.next().unwrap_or_default();
+    (format!("{}{first}{}", &text[..begin], &text[end..]), hosts.map(str::to_owned).collect())
+}
+
+/// `host:3307`, the port being 3306 where there is none.
+fn further(text: &str) -> Option<Host> {
+    let url = Url::parse(&format!("mysql://{text}")).ok()?;
+    let is_bare = url.username().is_empty() && url.path().is_empty() && url.query().is_none();
+    let name = percent_decode_str(url.host_str().filter(|name| is_bare && !name.is_empty())?).decode_utf8().ok()?;
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some(Host { name, port: url.port().unwrap_or(3306) })
 }
 
 /// The same line without its password, for people to see.

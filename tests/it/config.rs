@@ -349,12 +349,26 @@ fn what_is_shown_of_a_database_hides_its_password_and_nothing_else() {
 }
 
 #[test]
+fn a_database_may_have_several_hosts() {
+    let url = file("database.url = \"mysql://u:p,%40w@db1:3307,db2,[::1]:3308/d\"").config();
+    assert_eq!(mysql(&url).whereabouts(), "db1:3307, db2:3306, ::1:3308");
+    assert_eq!((mysql(&url).password.reveal(), mysql(&url).name.as_str()), ("p,@w", "d"));
+    let parts = file("[database]\nhost = \"db1, db2\"\nport = 3307\nuser = \"u\"\nname = \"d\"").config();
+    assert_eq!(mysql(&parts).whereabouts(), "db1:3307, db2:3307");
+    for url in ["mysql://u@db1,/d", "mysql://u@,db2/d", "mysql://u@db1,db2:x/d"] {
+        assert_eq!(file(&format!("database.url = \"{url}\"")).refused(), ["database.url"], "{url}");
+    }
+    assert_eq!(file("[database]\nhost = \"db1,\"\nuser = \"u\"\nname = \"d\"").refused(), ["database.host"]);
+}
+
+#[test]
 fn a_database_can_be_said_in_one_line() {
     let config = |url: &str| file(&format!("database.url = \"{url}\"")).config();
     let found = config("mysql://ro%40ot:p%2Fs%23%3A%40s@db.example:3307/my%20site");
     let expected = Mysql {
         host: "db.example".to_owned(),
         port: 3307,
+        others: Vec::new(),
         user: "ro@ot".to_owned(),
         password: Secret::new("p/s#:@s"),
         name: "my site".to_owned(),

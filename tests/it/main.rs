@@ -36,6 +36,7 @@ mod front_door;
 mod gate;
 mod gate_rules;
 mod host;
+mod hosts;
 mod house_rules;
 mod https;
 mod in_app;

@@ -68,7 +68,7 @@ async fn keys(store: &dyn Store, issuer: Option<&str>, clock: &dyn Clock) -> Res
 fn place(config: &Config) -> String {
     match &config.database.place {
         Place::Sqlite(path) => format!("SQLite in {}", path.display()),
-        Place::Mysql(place) => format!("{} at {}:{} as {}", place.name, place.host, place.port, place.user),
+        Place::Mysql(place) => format!("{} at {} as {}", place.name, place.whereabouts(), place.user),
     }
 }
 

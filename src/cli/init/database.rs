@@ -72,6 +72,7 @@ async fn databases_with_users() -> Vec<String> {
     let place = Mysql {
         host: "localhost".to_owned(),
         port: 3306,
+        others: Vec::new(),
         user: "root".to_owned(),
         password: Secret::default(),
         name: NAME.to_owned(),

@@ -14,6 +14,8 @@ pub enum Remedy {
     Reconnect,
     /// Another transaction was in the way, here or on another node; the whole of ours may be tried again.
     Repeat,
+    /// This server takes no changes or is out of its group; another host may be better off.
+    Elsewhere,
     /// None: asking again gives the same answer.
     None,
 }
@@ -26,6 +28,8 @@ pub fn remedy(error: &Error) -> Remedy {
             1213 | 1205 | 3101 => Remedy::Repeat,
             // Going down, killed, idle for too long, a cluster's node without the others, a statement gone stale.
             1047 | 1053 | 1080 | 1152..=1161 | 1180 | 1243 | 1615 | 1927 | 4031 => Remedy::Reconnect,
+            // Read-only, and what a group says where it has lost its majority or this member.
+            1290 | 1836 | 3100 | 3796..=3799 => Remedy::Elsewhere,
             _ => Remedy::None,
         },
         _ => Remedy::Reconnect,
@@ -85,6 +89,7 @@ fn server_error(error: &ServerError) -> StoreError {
         | 1969
         | 3024
         | 3101
+        | 3796..=3799
         | 4031 => StoreError::Unavailable(text),
         // Read-only by an option, by the transaction, by a group; a disk or a table that is full.
         1021 | 1114 | 1290 | 1792 | 1836 | 3100 | 3501 => StoreError::ReadOnly(text),
@@ -120,9 +125,9 @@ pub fn connect_error(error: &Error, place: &Mysql) -> StoreError {
 fn unreachable(error: &Error, place: &Mysql) -> StoreError {
     match store_error(error) {
         StoreError::Unavailable(why) => StoreError::Unavailable(format!(
-            "nobody answers as MySQL at {}:{}: {why}. Start the database, or check host and port under [database] (or \
+            "nobody answers as MySQL at {}: {why}. Start the database, or check host and port under [database] (or \
              in its url)",
-            place.host, place.port
+            place.whereabouts()
         )),
         other => other,
     }

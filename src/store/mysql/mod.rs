@@ -9,6 +9,7 @@ mod audit;
 mod devices;
 mod errors;
 mod examine;
+mod hosts;
 mod keys;
 mod pool;
 mod prepare;
@@ -142,14 +143,7 @@ impl Store for Mysql {
     /// A disk that is full is not foreseen by this: nothing is written.
     async fn check_writable(&self) -> Result<()> {
         self.ready()?;
-        // Text, because servers differ in what they call a switch that is on.
-        let switches = "select concat(@@global.read_only, ''), concat(@@global.innodb_read_only, '')";
-        let rows = self.pool.rows(READ, switches, Vec::new()).await?;
-        let is_on = |place: usize| {
-            let value: Option<String> = rows.first().and_then(|row| row.get(place));
-            value.is_none_or(|value| !matches!(value.to_ascii_uppercase().as_str(), "0" | "OFF"))
-        };
-        if is_on(0) || is_on(1) {
+        if !self.pool.is_writable(READ).await? {
             return Err(StoreError::ReadOnly("the server is set to read_only".to_owned()));
         }
         Ok(())

@@ -4,29 +4,26 @@
 //! connection comes back here only when its work ended well. One whose work failed half-way, took too long, or was
 //! given up by the asker is closed instead, and its place is free again at once.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder, Row, SslOpts, Value};
+use mysql_async::{Conn, Error, Row, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::config::database::{Mysql, Tls};
+use crate::config::database::Mysql;
 use crate::metrics::{self, Operation};
 use crate::names::Names;
 use crate::store::mysql::errors::{self, Remedy};
+use crate::store::mysql::hosts::{self, Hosts};
 use crate::store::{Result, StoreError};
-
-/// How long it may take until a connection can be used, its host's name included.
-const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long to wait for one of our own connections to come free.
 const ACQUIRE: Duration = Duration::from_secs(1);
 
 /// How long a connection may lie idle: less than any server's or firewall's patience.
-const IDLE: Duration = Duration::from_secs(60);
+pub const IDLE: Duration = Duration::from_secs(60);
 
 /// How long a connection is used at all, so that after a failover all of them move on.
 const AGE: Duration = Duration::from_secs(30 * 60);
@@ -34,38 +31,19 @@ const AGE: Duration = Duration::from_secs(30 * 60);
 /// How long saying good-bye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// After how long a silent peer is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// Statements prepared on each connection.
-const STATEMENTS: usize = 48;
-
-/// The largest packet that we send or take; the lists that operators ask for are the largest.
-const PACKET: usize = 16 * 1024 * 1024;
-
-/// What holds for everything that we say, whatever the server's own defaults are. Comments are for one family of
-/// servers each: `/*!` for MySQL, `/*M!` for MariaDB.
-const SESSION: &str = "set names utf8mb4, \
-    session sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
-    session time_zone = '+00:00', session innodb_lock_wait_timeout = 5, session lock_wait_timeout = 5, \
-    session autocommit = 1 \
-    /*!50708 , session max_execution_time = 10000 */ /*M!100100 , session max_statement_time = 10 */";
-
-const ISOLATION: &str = "set session transaction isolation level read committed";
-
-/// Our connections to one server. Clones share them.
+/// Our connections to one server, or to the hosts of a cluster. Clones share them.
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
 struct Inner {
-    place: Mysql,
-    names: Names,
+    hosts: Hosts,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
 }
 
 struct Idle {
     conn: Conn,
+    host: usize,
     born: Instant,
     since: Instant,
 }
@@ -73,6 +51,7 @@ struct Idle {
 /// A connection that is lent out. Dropped, it is closed.
 pub struct Lease {
     conn: Option<Conn>,
+    host: usize,
     born: Instant,
     /// Whether nothing was ever said on it, so that a failure is not the fault of its age.
     pub is_fresh: bool,
@@ -84,12 +63,12 @@ impl Pool {
     /// Connections to `place`; none is opened yet.
     pub fn new(place: Mysql, names: Names) -> Self {
         let permits = Arc::new(Semaphore::new(place.max_connections.max(1)));
-        Self(Arc::new(Inner { place, names, permits, idle: Mutex::default() }))
+        Self(Arc::new(Inner { hosts: Hosts::new(place, names), permits, idle: Mutex::default() }))
     }
 
-    /// The server and the account.
+    /// The servers and the account.
     pub fn place(&self) -> &Mysql {
-        &self.0.place
+        self.0.hosts.place()
     }
 
     /// A connection to the database, perhaps one that has lain idle.
@@ -97,9 +76,17 @@ impl Pool {
         let permit = self.permit().await?;
         let now = Instant::now();
         while let Some(idle) = self.idle().pop() {
-            if now - idle.since < IDLE && now - idle.born < AGE {
-                let Idle { conn, born, .. } = idle;
-                return Ok(Lease { conn: Some(conn), born, is_fresh: false, pool: self.clone(), _permit: permit });
+            let is_young = now - idle.since < IDLE && now - idle.born < AGE;
+            if is_young && !self.0.hosts.is_shunned(idle.host) {
+                let Idle { conn, host, born, .. } = idle;
+                return Ok(Lease {
+                    conn: Some(conn),
+                    host,
+                    born,
+                    is_fresh: false,
+                    pool: self.clone(),
+                    _permit: permit,
+                });
             }
             part_with(idle.conn);
         }
@@ -123,21 +110,33 @@ impl Pool {
     }
 
     async fn connect(&self, permit: OwnedSemaphorePermit) -> Result<Lease> {
-        let conn = self.connect_to(Some(&self.0.place.name)).await?;
-        let conn = conn.map_err(|error| errors::connect_error(&error, &self.0.place))?;
-        Ok(Lease { conn: Some(conn), born: Instant::now(), is_fresh: true, pool: self.clone(), _permit: permit })
+        let place = self.place();
+        let (conn, host) =
+            self.0.hosts.connect(Some(&place.name)).await?.map_err(|error| errors::connect_error(&error, place))?;
+        Ok(Lease { conn: Some(conn), host, born: Instant::now(), is_fresh: true, pool: self.clone(), _permit: permit })
     }
 
     /// A connection outside the count, to the database of this name or to none.
     pub async fn connect_to(&self, database: Option<&str>) -> Result<mysql_async::Result<Conn>> {
-        let place = &self.0.place;
-        let open = async {
-            let addresses = self.0.names.resolve(&place.host).await;
-            let addresses = addresses.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            let opts = options(place).resolved_ips(Some(addresses)).db_name(database);
-            Ok(settle(Conn::new(opts)).await)
-        };
-        timeout(CONNECT, open).await.map_err(|_| errors::late("connecting", CONNECT))?
+        Ok(self.0.hosts.connect(database).await?.map(|(conn, _)| conn))
+    }
+
+    /// Whether work that failed with `error` on `lease` may go better on a fresh connection: this one was old, or
+    /// another host takes over. The host that is at fault is left alone for a while.
+    pub fn is_worth_another(&self, lease: &Lease, error: &Error) -> bool {
+        match errors::remedy(error) {
+            Remedy::Reconnect if !lease.is_fresh => true,
+            Remedy::Reconnect | Remedy::Elsewhere => {
+                self.0.hosts.shun(lease.host);
+                self.hosts() > 1
+            }
+            Remedy::Repeat | Remedy::None => false,
+        }
+    }
+
+    /// How many hosts there are to choose from.
+    pub fn hosts(&self) -> usize {
+        self.0.hosts.count()
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
@@ -156,14 +155,14 @@ impl Pool {
         sql: &str,
         params: &(dyn Fn() -> Vec<Value> + Sync),
     ) -> Result<Vec<Row>> {
-        let (rows, _) = self.ask(limit, sql, params).await?;
+        let (rows, ..) = self.ask(limit, sql, params).await?;
         Ok(rows)
     }
 
     /// How many rows `sql` found to change, within `limit`. Only for changes that may be repeated: a connection that
     /// dies under it says nothing about what was done.
     pub async fn change(&self, limit: Duration, sql: &str, params: Vec<Value>) -> Result<u64> {
-        let (_, affected) = self.ask(limit, sql, &|| params.clone()).await?;
+        let (_, affected, _) = self.ask(limit, sql, &|| params.clone()).await?;
         Ok(affected)
     }
 
@@ -172,38 +171,70 @@ impl Pool {
         limit: Duration,
         sql: &str,
         params: &(dyn Fn() -> Vec<Value> + Sync),
-    ) -> Result<(Vec<Row>, u64)> {
+    ) -> Result<(Vec<Row>, u64, usize)> {
         let is_read = sql.trim_start().get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("select"));
         let _timed = metrics::database(if is_read { Operation::Read } else { Operation::Write });
+        // Of a change that is not answered nobody knows whether it was made; a question can be put to another host.
+        let may_ask_another = is_read && self.hosts() > 1;
+        let patience = if may_ask_another { limit / 2 } else { limit };
         let work = async {
             let mut lease = self.take().await?;
+            let mut tries = 0;
             loop {
-                match exec(lease.conn(), sql, params()).await {
-                    Ok(answer) => {
+                let (error, may_go_on) = match timeout(patience, exec(lease.conn(), sql, params())).await {
+                    Ok(Ok((rows, affected))) => {
+                        let host = lease.host;
                         lease.give_back();
-                        return Ok(answer);
+                        return Ok((rows, affected, host));
                     }
-                    Err(error) if errors::remedy(&error) == Remedy::Reconnect => {
-                        let was_fresh = lease.is_fresh;
-                        drop(lease);
-                        if was_fresh {
+                    Ok(Err(error)) => {
+                        let may_go_on = self.is_worth_another(&lease, &error);
+                        if !may_go_on && errors::remedy(&error) != Remedy::Reconnect {
+                            lease.give_back();
                             return Err(errors::store_error(&error));
                         }
-                        lease = self.take_fresh().await?;
+                        (errors::store_error(&error), may_go_on)
                     }
-                    Err(error) => {
-                        lease.give_back();
-                        return Err(errors::store_error(&error));
+                    Err(_) => {
+                        self.0.hosts.shun(lease.host);
+                        (errors::late("an answer", patience), may_ask_another)
                     }
+                };
+                drop(lease);
+                tries += 1;
+                if !may_go_on || tries > self.hosts() {
+                    return Err(error);
                 }
+                lease = self.take_fresh().await?;
             }
+        };
+        timeout(limit, work).await.map_err(|_| errors::late("an answer", limit))?
+    }
+
+    /// Whether the server takes changes, asked within `limit`; of several hosts one that does is looked for.
+    pub async fn is_writable(&self, limit: Duration) -> Result<bool> {
+        // Text, because servers differ in what they call a switch that is on.
+        let switches = "select concat(@@global.read_only, ''), concat(@@global.innodb_read_only, '')";
+        let work = async {
+            for _ in 0..self.hosts() {
+                let (rows, _, host) = self.ask(limit, switches, &Vec::new).await?;
+                let is_on = |place: usize| {
+                    let value: Option<String> = rows.first().and_then(|row| row.get(place));
+                    value.is_none_or(|value| hosts::is_on(&value))
+                };
+                if !is_on(0) && !is_on(1) {
+                    return Ok(true);
+                }
+                self.0.hosts.shun(host);
+            }
+            Ok(false)
         };
         timeout(limit, work).await.map_err(|_| errors::late("an answer", limit))?
     }
 
     /// How many connections lie idle, and how many are lent out.
     pub fn connections(&self) -> (usize, usize) {
-        let most = self.0.place.max_connections.max(1);
+        let most = self.place().max_connections.max(1);
         (self.idle().len(), most.saturating_sub(self.0.permits.available_permits()))
     }
 
@@ -226,11 +257,11 @@ impl Lease {
 
     /// Returns the connection, whose work ended well, to those that can be lent.
     pub fn give_back(mut self) {
-        let (Some(conn), born) = (self.conn.take(), self.born) else { return };
+        let (Some(conn), host, born) = (self.conn.take(), self.host, self.born) else { return };
         if self.pool.0.permits.is_closed() {
             part_with(conn);
         } else {
-            self.pool.idle().push(Idle { conn, born, since: Instant::now() });
+            self.pool.idle().push(Idle { conn, host, born, since: Instant::now() });
         }
     }
 }
@@ -252,56 +283,6 @@ fn part_with(conn: Conn) {
             let _ = timeout(GOODBYE, conn.disconnect()).await;
         });
     }
-}
-
-/// Makes a connection say and understand what we rely on.
-async fn settle(opening: impl Future<Output = mysql_async::Result<Conn>>) -> mysql_async::Result<Conn> {
-    let mut conn = opening.await?;
-    // A node of a Galera cluster must not answer from before a change that another node has confirmed.
-    let wsrep: Option<(String, String)> = conn.query_first("show session variables like 'wsrep_on'").await?;
-    if wsrep.is_some_and(|(_, value)| value.eq_ignore_ascii_case("on")) {
-        conn.query_drop("set session wsrep_sync_wait = 1").await?;
-    }
-    Ok(conn)
-}
-
-fn options(place: &Mysql) -> OptsBuilder {
-    OptsBuilder::default()
-        .ip_or_hostname(place.host.clone())
-        .tcp_port(place.port)
-        .user(Some(place.user.clone()))
-        .pass(Some(place.password.reveal().to_owned()))
-        // The driver would leave the address it was given for a socket of the server's.
-        .prefer_socket(false)
-        .tcp_keepalive(Some(KEEPALIVE))
-        .tcp_nodelay(true)
-        .client_found_rows(true)
-        .stmt_cache_size(STATEMENTS)
-        .max_allowed_packet(Some(PACKET))
-        .wait_timeout(Some(IDLE.as_secs() as usize * 2))
-        .conn_ttl(IDLE)
-        .setup(vec![ISOLATION.to_owned(), SESSION.to_owned()])
-        .connect_attributes(HashMap::from([("program_name".to_owned(), "doorward".to_owned())]))
-        .ssl_opts(encryption(place))
-}
-
-fn encryption(place: &Mysql) -> Option<SslOpts> {
-    match &place.tls {
-        Tls::Off => None,
-        Tls::Auto if is_local(&place.host) => None,
-        Tls::Auto | Tls::On { ca_file: None } => Some(SslOpts::default()),
-        Tls::On { ca_file: Some(path) } => {
-            let roots = vec![path.clone().into()];
-            // Whoever names authorities trusts these, not the public ones beside them.
-            Some(SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true))
-        }
-    }
-}
-
-/// Whether what is said to `host` does not leave this machine.
-pub fn is_local(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Runs one statement on `conn`: its rows, and how many rows it found to change.

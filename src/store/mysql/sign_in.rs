@@ -96,8 +96,9 @@ async fn try_often(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Signe
             Err(Failed::Before(error)) => error,
         };
         last = store_error(&error);
-        if remedy(&error) == Remedy::Reconnect {
-            if lease.is_fresh && attempt > 0 && unanswered.is_none() {
+        let is_worth_another = pool.is_worth_another(&lease, &error);
+        if is_worth_another || remedy(&error) == Remedy::Reconnect {
+            if !is_worth_another && attempt > 0 && unanswered.is_none() {
                 return Err(last);
             }
             needs_fresh = true;
@@ -108,7 +109,7 @@ async fn try_often(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Signe
             lease.give_back();
         }
         // A row that stands there already was written by somebody who was faster: next time it is found.
-        if remedy(&error) == Remedy::None && duplicate_key(&error).is_none() {
+        if matches!(remedy(&error), Remedy::None | Remedy::Elsewhere) && duplicate_key(&error).is_none() {
             return Err(last);
         }
     }

@@ -52,15 +52,18 @@ async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -
             Err(error) => error,
         };
         last = store_error(&error);
+        if pool.is_worth_another(&lease, &error) {
+            needs_fresh = true;
+            continue;
+        }
         match remedy(&error) {
-            Remedy::Reconnect if lease.is_fresh => return Err(last),
-            Remedy::Reconnect => needs_fresh = true,
+            Remedy::Reconnect => return Err(last),
             // The transaction is still open, with half of it done.
             other => {
                 if lease.conn().query_drop("rollback").await.is_ok() {
                     lease.give_back();
                 }
-                if other == Remedy::None {
+                if other != Remedy::Repeat {
                     return Err(last);
                 }
             }

@@ -80,6 +80,7 @@ impl Database {
         let place = Place::Mysql(Mysql {
             host: server.ip_or_hostname().to_owned(),
             port: server.tcp_port(),
+            others: Vec::new(),
             user: server.user().unwrap_or_default().to_owned(),
             password: Secret::new(server.pass().unwrap_or_default()),
             name,

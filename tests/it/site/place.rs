@@ -70,6 +70,7 @@ impl Kept {
             Self::Server { server, name } => Where::Mysql(Mysql {
                 host: through.map_or_else(|| host(server), |address| address.ip().to_string()),
                 port: through.map_or_else(|| port(server), |address| address.port()),
+                others: Vec::new(),
                 user: server.username().to_owned(),
                 password: Secret::new(server.password().unwrap_or_default()),
                 name: name.clone(),

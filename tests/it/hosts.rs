@@ -1,0 +1,81 @@
+//! Several hosts for one database: where one is away or takes no changes, the next is asked.
+
+use std::time::{Duration, Instant};
+
+use doorward::config::database::{Database as Config, Host, Place};
+use doorward::names::Names;
+use doorward::store::{self, SharedStore, StoreError};
+
+use crate::site::databases::{Database, Server};
+use crate::store::{ADA, ISSUER, clock, first_sign_in, hashed, holder, opened, ready};
+
+/// The store of `database`, whose further hosts are these.
+fn with_others(database: &Database, others: Vec<Host>) -> SharedStore {
+    let mut place = database.place();
+    place.others = others;
+    let config = Config { place: Place::Mysql(place), users_table: "users".to_owned() };
+    store::open(&config, Names::from_system(), clock())
+}
+
+/// Asks until the session is found; `within` is for a busy machine.
+async fn found(store: &SharedStore, number: u32, within: Duration) {
+    let deadline = Instant::now() + within;
+    loop {
+        match store.sessions_by_handle(&[hashed(number)]).await {
+            Ok(found) if found[0].is_some() => return,
+            answer => assert!(Instant::now() < deadline, "session {number} not found within {within:?}: {answer:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_host_is_asked_where_one_is_read_only_frozen_or_dead() {
+    let (Some(first), Some(second)) = (Server::start(), Server::start()) else { return };
+    let (here, there) = (first.database().await, second.database().await);
+    // The same database on both, as replication would have it; who answers is seen by what only one of them has.
+    let (name, elsewhere) = (here.place().name, there.place());
+    there.run(&[&format!("create database if not exists {name}")]).await;
+    let mut twin = there.place();
+    twin.name.clone_from(&name);
+    let twin = Config { place: Place::Mysql(twin), users_table: "users".to_owned() };
+    let (only_first, only_second) = (ready(&here).await, store::open(&twin, Names::from_system(), clock()));
+    only_second.prepare(Some(ISSUER)).await.expect("ready");
+    opened(&only_first, &first_sign_in(ADA, 1)).await;
+    opened(&only_second, &first_sign_in(ADA, 2)).await;
+
+    let store = with_others(&here, vec![Host { name: elsewhere.host, port: elsewhere.port }]);
+    store.prepare(Some(ISSUER)).await.expect("ready");
+    assert!(holder(&store, 1).await.is_some() && holder(&store, 2).await.is_none(), "the first one is asked first");
+
+    here.run(&["set global read_only = 1"]).await;
+    store.check_writable().await.expect("the second one takes changes");
+    opened(&store, &first_sign_in(ADA, 3)).await;
+    assert!(holder(&only_second, 3).await.is_some(), "it was written where changes are taken");
+    there.run(&["set global read_only = 1"]).await;
+    let answer = store.check_writable().await;
+    assert!(matches!(answer, Err(StoreError::ReadOnly(_))), "{answer:?}");
+    here.run(&["set global read_only = 0"]).await;
+    store.check_writable().await.expect("back at the first one");
+    there.run(&["set global read_only = 0"]).await;
+    found(&store, 1, Duration::from_secs(30)).await;
+
+    first.signal("STOP");
+    found(&store, 2, Duration::from_secs(30)).await;
+    first.signal("CONT");
+    second.signal("KILL");
+    found(&store, 1, Duration::from_secs(30)).await;
+    store.check_writable().await.expect("the first one takes changes again");
+    second.run();
+    first.signal("KILL");
+    found(&store, 3, Duration::from_secs(30)).await;
+
+    // It may also start while the first one is away, and says who is missing where all of them are.
+    let late_comer = with_others(&here, vec![Host { name: "127.0.0.1".to_owned(), port: elsewhere.port }]);
+    late_comer.prepare(Some(ISSUER)).await.expect("ready");
+    second.signal("KILL");
+    let deserted = with_others(&here, vec![Host { name: "127.0.0.1".to_owned(), port: elsewhere.port }]);
+    let answer = deserted.prepare(Some(ISSUER)).await.expect_err("nobody is there").to_string();
+    let both = format!("127.0.0.1:{}, 127.0.0.1:{}", here.place().port, elsewhere.port);
+    assert!(answer.contains(&both), "{answer}");
+}
