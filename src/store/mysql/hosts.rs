@@ -101,9 +101,10 @@ impl Hosts {
 
     /// All of them in the order in which they are asked.
     fn in_turn(&self) -> Vec<usize> {
-        let (first, count) = (self.choice().served_last, self.count());
-        let mut turn: Vec<_> = (0..count).map(|step| (first + step) % count).collect();
-        turn.sort_by_key(|host| self.is_shunned(*host));
+        let (choice, count) = (self.choice(), self.count());
+        let mut turn: Vec<_> = (0..count).map(|step| (choice.served_last + step) % count).collect();
+        // Of those that failed the first one has had the most time to mend.
+        turn.sort_by_key(|host| choice.failed[*host].filter(|failed| failed.elapsed() < SHUNNED));
         turn
     }
 
@@ -115,10 +116,6 @@ impl Hosts {
         let mut read_only = None;
         let mut failure = Err(StoreError::Unavailable("no host is known".to_owned()));
         for host in self.in_turn() {
-            // Where somebody can be asked there is no time to lose on those who just failed.
-            if read_only.is_some() && self.is_shunned(host) {
-                break;
-            }
             let opened = timeout(share, self.open(&self.all[host], database)).await;
             match opened.unwrap_or_else(|_| Err(errors::late("connecting", share))) {
                 Ok(Ok((conn, takes_changes))) if takes_changes || self.count() == 1 => {
