@@ -119,7 +119,8 @@ impl Hosts {
             let opened = timeout(share, self.open(&self.all[host], database)).await;
             match opened.unwrap_or_else(|_| Err(errors::late("connecting", share))) {
                 Ok(Ok((conn, takes_changes))) if takes_changes || self.count() == 1 => {
-                    self.choice().served_last = host;
+                    let mut choice = self.choice();
+                    (choice.served_last, choice.failed[host]) = (host, None);
                     return Ok(Ok((conn, host)));
                 }
                 Ok(Ok((conn, _))) => read_only = read_only.or(Some((conn, host))),
