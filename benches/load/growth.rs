@@ -138,6 +138,7 @@ fn server(url: &str) -> doorward::config::database::Mysql {
         password: doorward::config::secret::Secret::new(""),
         name: url.path().trim_start_matches('/').to_owned(),
         tls: doorward::config::database::Tls::Off,
+        others: Vec::new(),
         max_connections: 8,
     }
 }
