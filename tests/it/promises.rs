@@ -71,3 +71,36 @@ fn every_row_of_the_standards_has_a_verdict() {
     numbers.dedup();
     assert_eq!(numbers.len(), rows.len(), "a number stands there twice");
 }
+
+/// What the page of what people see quotes of ours is what we say; the rest is Google's or a browser's.
+#[test]
+fn what_troubleshooting_quotes_of_doorward_stands_in_its_sources() {
+    const THEIRS: [&str; 3] = ["Access blocked", "org_internal", "Open in browser"];
+    let text = fs::read_to_string(root().join("docs/troubleshooting.md")).expect("a document");
+    let (_, text) = text.split_once("## What people see").expect("a heading");
+    let text = text.replace('\n', " ");
+    let sources = sources(&root().join("src")) + sources(&root().join("assets/pages")).as_str();
+    let quoted: Vec<&str> = text.split('"').skip(1).step_by(2).collect();
+    let ours: Vec<&str> = quoted.iter().copied().filter(|words| !THEIRS.contains(words)).collect();
+    assert!(ours.len() >= 5, "{quoted:#?}");
+    for words in ours {
+        assert!(sources.contains(words), "Doorward does not say {words:?}");
+    }
+    let checks = fs::read_to_string(root().join("src/cli/check/mod.rs")).expect("the checks");
+    let mut named = 0;
+    for words in text.split('`').skip(1).step_by(2) {
+        let Some((outcome, check)) = words.split_once("  ") else { continue };
+        assert!(["ok", "warning", "failure", "skipped"].contains(&outcome), "{words:?}");
+        assert!(checks.contains(&format!("name: \"{check}\"")), "doctor has no check {check:?}");
+        named += 1;
+    }
+    assert!(named >= 10, "{named} checks only");
+}
+
+/// The text of every file below `folder` that is text.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    let text =
+        |path: PathBuf| if path.is_dir() { sources(&path) } else { fs::read_to_string(path).unwrap_or_default() };
+    entries.map(text).collect()
+}
