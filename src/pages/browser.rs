@@ -54,7 +54,7 @@ const APPS: &[(&str, &str)] = &[
     ("Pinterest/", "Pinterest"),
     ("Twitter for", "X"),
     ("KAKAOTALK", "KakaoTalk"),
-    ("Line/", "LINE"),
+    (" Line/", "LINE"),
 ];
 
 /// How Android's WebView marks itself, whichever app it lies in.

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::store::examined::{Cluster, Encryption, Examined, IdColumn};
 use crate::store::mysql::adopt::adopt;
 use crate::store::mysql::errors::{code, connect_error, late, store_error};
-use crate::store::mysql::hosts::is_local;
+use crate::store::mysql::hosts::{self, is_local};
 use crate::store::mysql::pool::{Pool, exec};
 use crate::store::mysql::prepare::LIMIT;
 use crate::store::mysql::rights;
@@ -83,8 +83,10 @@ fn named(version: &str) -> (String, Option<&'static str>) {
 }
 
 async fn cluster(conn: &mut Conn) -> Cluster {
-    let nodes = status(conn, "wsrep_cluster_size").await.unwrap_or_default();
-    if !matches!(nodes.as_str(), "" | "0") {
+    // A node that lost its cluster counts nobody, itself included; only its switch tells it from a server by itself.
+    let is_node = said(conn, "show session variables like 'wsrep_on'").await.is_some_and(|on| hosts::is_on(&on));
+    if is_node {
+        let nodes = status(conn, "wsrep_cluster_size").await.unwrap_or_else(|| "0".to_owned());
         let state = status(conn, "wsrep_local_state_comment").await.unwrap_or_default();
         let is_ready = status(conn, "wsrep_ready").await.is_some_and(|ready| ready.eq_ignore_ascii_case("on"));
         return Cluster::Galera { nodes, state, is_ready };
@@ -102,7 +104,12 @@ async fn cluster(conn: &mut Conn) -> Cluster {
 
 /// A counter of the server's, if it has one of this name.
 async fn status(conn: &mut Conn, name: &str) -> Option<String> {
-    let (rows, _) = exec(conn, &format!("show session status like '{name}'"), Vec::<Value>::new()).await.ok()?;
+    said(conn, &format!("show session status like '{name}'")).await
+}
+
+/// What a line of `show …` says, if there is one.
+async fn said(conn: &mut Conn, sql: &str) -> Option<String> {
+    let (rows, _) = exec(conn, sql, Vec::<Value>::new()).await.ok()?;
     value(rows.first()?, 1).ok()
 }
 
