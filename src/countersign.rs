@@ -31,7 +31,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// A fresh one, made with the oldest of `keys`: the one that every instance has read by now. `None`: there is none.
+    /// A fresh one, made with the oldest of `keys`: the one that every instance has read, a minute after a change at the latest. `None`: there is none.
     pub fn new(keys: &[Key], random: &dyn Random, now: Timestamp) -> Option<Self> {
         let key = keys.iter().min_by_key(|key| key.id)?;
         let (moment, nonce) = (now.unix(), random::bytes(random));

@@ -303,6 +303,11 @@ impl Login {
         self.room.keys.at_hand()
     }
 
+    /// Whether the provider is Google, whatever the configuration calls it.
+    pub fn is_at_google(&self) -> bool {
+        self.room.provider.is_google()
+    }
+
     /// Asks for the provider's metadata and keys where they are not at hand, so that the first sign-in need not wait.
     pub async fn warm(&self) {
         if let Err(error) = self.room.provider.known().await {

@@ -1,7 +1,8 @@
 //! The keys that seal pending logins: shared by all instances through the store, and changed without losing a sign-in.
 //!
 //! Instances look once a minute. A new key seals after three, when each has read it; the one before it opens what was begun
-//! until then. So a key that leaked is worth nothing fifteen minutes after the change, or at once where somebody says so.
+//! until then. So a key that leaked is worth nothing a quarter of an hour after the change, or within a minute where somebody
+//! says so.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub const AHEAD: Duration = Duration::from_secs(180);
 
 /// For how long after that its predecessor may still have sealed: clocks differ, and an instance may have read late.
 const OVERLAP: Duration = Duration::from_secs(120);
+
+/// The id of the key that the first instance makes.
+const FIRST: u32 = 1;
 
 /// A key as `doorward keys list --sealing` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +61,8 @@ impl SealingKeys {
     /// Reads the keys and keeps them; the first instance of all makes one.
     pub async fn read(&self) -> Result<Arc<[Key]>, StoreError> {
         let fresh = random::bytes(&*self.random);
-        let keys: Arc<[Key]> = self.store.sealing_keys(&fresh, self.clock.now()).await?.into();
+        let now = self.clock.now();
+        let keys: Arc<[Key]> = in_use(self.store.sealing_keys(&fresh, now).await?, now).into();
         self.hold(Arc::clone(&keys));
         Ok(keys)
     }
@@ -65,12 +70,11 @@ impl SealingKeys {
     /// All keys, the newest first.
     pub async fn list(&self) -> Result<Vec<SealingKeyStatus>, StoreError> {
         let keys = self.read().await?;
-        let first = keys.iter().map(|key| key.id).min();
         let sealing = sealing(&keys, self.clock.now()).map(|key| key.id);
         let status = |key: &Key| SealingKeyStatus {
             id: key.id,
             created_at: key.created_at,
-            seals_from: if Some(key.id) == first { key.created_at } else { key.created_at + AHEAD },
+            seals_from: if key.id == FIRST { key.created_at } else { key.created_at + AHEAD },
             is_sealing: Some(key.id) == sealing,
         };
         Ok(keys.iter().map(status).collect())
@@ -89,8 +93,7 @@ impl SealingKeys {
                 "another change of the keys of pending logins was quicker; look at them and repeat it if need be";
             return Err(StoreError::Refused(words.to_owned()));
         }
-        let is_needed = |key: &&Key| may_have_sealed(&keys, key, now - pending::LIFETIME);
-        let oldest = if at_once { id } else { keys.iter().filter(is_needed).map(|key| key.id).min().unwrap_or(id) };
+        let oldest = if at_once { id } else { keys.iter().map(|key| key.id).min().unwrap_or(id) };
         self.store.forget_sealing_keys_before(oldest).await?;
         let gone = || StoreError::Refused("the new key is not there any more: somebody else removed it".to_owned());
         self.list().await?.into_iter().find(|key| key.id == id).ok_or_else(gone)
@@ -99,6 +102,12 @@ impl SealingKeys {
     fn hold(&self, keys: Arc<[Key]>) {
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
+}
+
+/// Those of `keys` that a sign-in under way at `now` may need; the others are as good as forgotten.
+pub fn in_use(keys: Vec<Key>, now: Timestamp) -> Vec<Key> {
+    let is_needed: Vec<_> = keys.iter().map(|key| may_have_sealed(&keys, key, now - pending::LIFETIME)).collect();
+    keys.into_iter().zip(is_needed).filter(|(_, is_needed)| *is_needed).map(|(key, _)| key).collect()
 }
 
 /// Which of `keys` seals at `now`. `None`: there is no key.

@@ -60,6 +60,9 @@ const APPS: &[(&str, &str)] = &[
 /// How Android's WebView marks itself, whichever app it lies in.
 const WEBVIEW: &str = "; wv)";
 
+/// A browser that is made of that WebView.
+const OPERA_MINI: &str = " OPR/";
+
 /// A window inside another app, in place of a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InApp {
@@ -72,7 +75,7 @@ pub struct InApp {
 /// The app whose window `user_agent` is. `None`: a browser, as far as it says.
 pub fn in_app(user_agent: &str) -> Option<InApp> {
     let name = APPS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
-    let is_window = name.is_some() || user_agent.contains(WEBVIEW);
+    let is_window = name.is_some() || (user_agent.contains(WEBVIEW) && !user_agent.contains(OPERA_MINI));
     is_window.then(|| InApp { name, is_android: user_agent.contains("Android") })
 }
 

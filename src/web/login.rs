@@ -50,7 +50,7 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
         Some("login") => Prompt::Login,
         _ => Prompt::Configured,
     };
-    if let Some(window) = in_app(&app, headers).filter(|_| parameter(query, "in_app").is_none()) {
+    if let Some(window) = in_app(&app, login, headers).filter(|_| parameter(query, "in_app").is_none()) {
         let start = match prompt {
             Prompt::Configured => app.paths.login(return_to.as_ref()),
             Prompt::SelectAccount => app.paths.other_account(return_to.as_ref()),
@@ -72,9 +72,9 @@ pub async fn begin(request: &Request, app: Data<&Arc<App>>) -> Result<Response, 
     Ok(with_cookie(response, app.cookies.set_pending(&begun.pending)))
 }
 
-/// The app in whose window somebody would meet Google's `disallowed_useragent`; `None` where a sign-in can succeed.
-fn in_app(app: &App, headers: &HeaderMap) -> Option<InApp> {
-    let user_agent = headers.get(USER_AGENT).filter(|_| app.provider.is_google)?;
+/// The app in whose window somebody would meet Google's `disallowed_useragent`; `None` where we know of nothing in the way.
+fn in_app(app: &App, login: &Login, headers: &HeaderMap) -> Option<InApp> {
+    let user_agent = headers.get(USER_AGENT).filter(|_| app.provider.is_google || login.is_at_google())?;
     browser::in_app(&String::from_utf8_lossy(user_agent.as_bytes()))
 }
 

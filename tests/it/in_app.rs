@@ -13,6 +13,9 @@ const SOME_APP: &str = "Mozilla/5.0 (Linux; Android 10; K; wv) AppleWebKit/537.3
                         Chrome/140.0.0.0 Mobile Safari/537.36";
 const CHROME: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile \
                       Safari/537.36";
+/// A browser that is made of Android's WebView.
+const OPERA_MINI: &str = "Mozilla/5.0 (Linux; U; Android 10; SM-G960F Build/QP1A; wv) AppleWebKit/537.36 (KHTML, like \
+                          Gecko) Version/4.0 Chrome/95.0.4638.50 Mobile Safari/537.36 OPR/60.0.2254.59405";
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
                       Version/18.6 Mobile/15E148 Safari/604.1";
 
@@ -65,7 +68,7 @@ async fn whoever_wants_to_stay_there_signs_in_there() {
 #[tokio::test]
 async fn browsers_and_other_providers_are_left_alone() {
     let google = site("google").await;
-    for user_agent in [CHROME, SAFARI, "curl/8.14.1", ""] {
+    for user_agent in [CHROME, SAFARI, OPERA_MINI, "curl/8.14.1", ""] {
         assert_eq!(asked(&google, user_agent, "/login").await.status, 303, "{user_agent}");
     }
     let elsewhere = site("keycloak").await;

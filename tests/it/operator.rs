@@ -490,7 +490,7 @@ async fn keys_of_both_kinds_are_changed_by_command() {
     assert_eq!((signing.len(), &signing[0]["is_signing"]), (2, &json!(true)), "{signing:?}");
 }
 
-/// As `LoadCredential=` of systemd hands a secret over: a file that nobody else can read, named by the environment.
+/// As `LoadCredential=` of systemd hands a secret over: a file somewhere else, named by the environment.
 #[test]
 fn a_secret_can_be_a_credential_that_the_environment_names() {
     let folder = tempfile::tempdir().expect("a folder");

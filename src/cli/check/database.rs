@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::database::Place;
+use crate::login::sealing;
 use crate::names::Names;
 use crate::random::{self, OsRandom};
 use crate::store::examined::{Cluster, Encryption, Examined};
@@ -62,7 +63,8 @@ pub async fn ask(config: &Config) -> Seen {
 /// The keys of a database where all is ready; to prepare it once more changes nothing.
 async fn keys(store: &dyn Store, issuer: Option<&str>, clock: &dyn Clock) -> Result<Vec<Key>, StoreError> {
     store.prepare(issuer).await?;
-    store.sealing_keys(&random::bytes(&OsRandom), clock.now()).await
+    let now = clock.now();
+    Ok(sealing::in_use(store.sealing_keys(&random::bytes(&OsRandom), now).await?, now))
 }
 
 fn place(config: &Config) -> String {

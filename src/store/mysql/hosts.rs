@@ -90,6 +90,11 @@ impl Hosts {
         }
     }
 
+    /// Takes back what was said of any of them.
+    pub fn forgive(&self) {
+        self.choice().failed.fill(None);
+    }
+
     /// Whether it failed a short time ago.
     pub fn is_shunned(&self, host: usize) -> bool {
         self.choice().failed[host].is_some_and(|failed| failed.elapsed() < SHUNNED)
@@ -104,7 +109,7 @@ impl Hosts {
         let (choice, count) = (self.choice(), self.count());
         let mut turn: Vec<_> = (0..count).map(|step| (choice.served_last + step) % count).collect();
         // Of those that failed the first one has had the most time to mend.
-        turn.sort_by_key(|host| choice.failed[*host].filter(|failed| failed.elapsed() < SHUNNED));
+        turn.sort_by_cached_key(|host| choice.failed[*host].filter(|failed| failed.elapsed() < SHUNNED));
         turn
     }
 

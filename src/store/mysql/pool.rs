@@ -188,7 +188,9 @@ impl Pool {
                         return Ok((rows, affected, host));
                     }
                     Ok(Err(error)) => {
-                        let may_go_on = self.is_worth_another(&lease, &error);
+                        // A change that a fresh connection lost may have been made: it is not made twice.
+                        let is_told = is_read || !lease.is_fresh || matches!(error, Error::Server(_));
+                        let may_go_on = self.is_worth_another(&lease, &error) && is_told;
                         if !may_go_on && errors::remedy(&error) != Remedy::Reconnect {
                             lease.give_back();
                             return Err(errors::store_error(&error));
@@ -227,6 +229,8 @@ impl Pool {
                 }
                 self.0.hosts.shun(host);
             }
+            // None of them is better than another: whoever is signed in is looked up wherever a connection is open.
+            self.0.hosts.forgive();
             Ok(false)
         };
         timeout(limit, work).await.map_err(|_| errors::late("an answer", limit))?

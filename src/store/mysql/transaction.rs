@@ -1,13 +1,13 @@
-//! A transaction for a change that may be made twice: from the beginning again where another one was in the way, or
-//! where its connection had died before anything was said on it.
+//! A transaction: from the beginning again where another one was in the way, or where its connection or its host was lost
+//! before the end was asked for. What came of an end that nobody answered is not known, and it is not made twice.
 //!
 //! A sign-in has a way of its own, since it can find out afterwards whether it was done.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::{self, Operation};
@@ -44,14 +44,18 @@ async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -
             sleep(Duration::from_millis(20) * attempt).await;
         }
         let mut lease = if needs_fresh { pool.take_fresh().await? } else { pool.take().await? };
-        let error = match once(lease.conn(), given, work).await {
+        let (error, is_undone) = match once(lease.conn(), given, work).await {
             Ok(answer) => {
                 lease.give_back();
                 return Ok(answer);
             }
-            Err(error) => error,
+            Err(Failed::Before(error)) => (error, true),
+            Err(Failed::Under(error)) => (error, false),
         };
         last = store_error(&error);
+        if !is_undone && !matches!(error, Error::Server(_)) {
+            return Err(last);
+        }
         if pool.is_worth_another(&lease, &error) {
             needs_fresh = true;
             continue;
@@ -72,10 +76,24 @@ async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -
     Err(last)
 }
 
-async fn once<C: Sync, T: Send>(conn: &mut Conn, given: &C, work: Work<C, T>) -> mysql_async::Result<T> {
+/// When it failed.
+enum Failed {
+    /// Before its end was asked for: nothing of it is kept.
+    Before(Error),
+    /// Under `commit`. Where the server says so it was undone, else nobody knows.
+    Under(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+async fn once<C: Sync, T: Send>(conn: &mut Conn, given: &C, work: Work<C, T>) -> std::result::Result<T, Failed> {
     conn.query_drop("start transaction").await?;
     match work(conn, given).await? {
-        Change::Keep(answer) => conn.query_drop("commit").await.map(|()| answer),
-        Change::Undo(answer) => conn.query_drop("rollback").await.map(|()| answer),
+        Change::Keep(answer) => conn.query_drop("commit").await.map(|()| answer).map_err(Failed::Under),
+        Change::Undo(answer) => Ok(conn.query_drop("rollback").await.map(|()| answer)?),
     }
 }
