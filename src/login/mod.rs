@@ -10,6 +10,7 @@
 
 mod attempts;
 mod discovery;
+mod error;
 pub mod http;
 pub mod id_token;
 pub mod identity;
@@ -26,19 +27,20 @@ use openidconnect::url::Url;
 use tokio::sync::broadcast;
 
 pub use self::discovery::clocks_differ;
+pub use self::error::LoginError;
 use crate::clock::Clock;
-use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::config::provider::Provider as ProviderConfig;
 use crate::credential::Plain;
-use crate::login::provider::{Provider, Unusable};
+use crate::login::error::log_failure;
+use crate::login::provider::Unusable;
 use crate::login::return_to::ReturnTo;
 use crate::login::room::Room;
 use crate::metrics;
-use crate::model::{Browser, EventKind, User, UserId};
+use crate::model::{Browser, EventKind, User};
 use crate::names::Names;
 use crate::random::Random;
-use crate::store::{Key, Refusal, SharedStore, StoreError};
+use crate::store::{Key, SharedStore, StoreError};
 
 /// How many sign-ins a slow listener may lag behind before it misses some.
 const SIGN_INS_HEARD: usize = 64;
@@ -147,126 +149,6 @@ pub enum Prompt {
     SelectAccount,
     /// Whatever proves anew who somebody is. Google knows nothing of the kind and shows its chooser.
     Login,
-}
-
-/// Why a sign-in failed. Sentences for the log; pages have their own.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// The browser brought no pending login for this `state`: another browser's, cookies refused, replayed.
-    #[error("no pending login for this state")]
-    NoPendingLogin,
-    /// The pending login is older than ten minutes.
-    #[error("the pending login is older than ten minutes")]
-    Stale,
-    /// The pending login was begun for another provider or client.
-    #[error("the pending login belongs to another provider")]
-    OtherProvider,
-    /// The answer carries neither a code nor an error, or no state.
-    #[error("the provider's answer lacks {0}")]
-    Incomplete(&'static str),
-    /// The answer names another issuer than the one that was asked (RFC 9207).
-    #[error("the answer names another issuer")]
-    OtherIssuer,
-    /// The person declined at the provider.
-    #[error("the person declined at the provider")]
-    Declined,
-    /// The provider answered with an error of its own; the code is one of RFC 6749 or OpenID Connect, cut and cleaned.
-    #[error("the provider answered {0}")]
-    ProviderError(String),
-    /// The provider cannot be reached, or did not answer in time or in form; later it may.
-    #[error("the provider cannot be asked: {0}")]
-    ProviderUnavailable(String),
-    /// The provider refuses us: wrong client id or secret, wrong redirect URI, a spent code.
-    #[error("the provider refused the code: {0}")]
-    CodeRefused(String),
-    /// The person was to show anew who they are, and the provider says that they did so before that only.
-    #[error("the provider did not ask the person again: auth_time is {0}")]
-    NotAskedAgain(Timestamp),
-    /// What the provider sent does not hold: signature, issuer, audience, times, nonce, subject …
-    #[error("the ID token does not hold: {0}")]
-    BadIdToken(String),
-    /// The clocks are too far apart for the token's times to be judged.
-    #[error("the ID token's times do not fit our clock: {0}")]
-    ClockSkew(String),
-    /// The provider does not vouch for the email.
-    #[error("the email {} is not verified", .0.as_deref().unwrap_or("of this person"))]
-    EmailUnverified(Option<String>),
-    /// The email is of no form that can be trusted to name one mailbox.
-    #[error("the email is malformed")]
-    EmailMalformed,
-    /// The rules do not let this person in.
-    #[error("not allowed: {words}")]
-    NotAllowed {
-        /// Whom the provider vouched for.
-        subject: UserId,
-        /// The account they used.
-        email: String,
-        /// The rule's word.
-        reason: &'static str,
-        /// The rule in words.
-        words: String,
-    },
-    /// The store found a reason not to let this person in.
-    #[error("{refusal}")]
-    Refused {
-        /// Whom the provider vouched for.
-        subject: UserId,
-        /// The account they used.
-        email: String,
-        /// Which reason.
-        refusal: Refusal,
-    },
-    /// The store cannot take the sign-in.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl LoginError {
-    /// A stable word for logs, metrics and tests.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NoPendingLogin => "no_pending_login",
-            Self::Stale => "stale",
-            Self::OtherProvider => "other_provider",
-            Self::Incomplete(_) => "incomplete",
-            Self::OtherIssuer => "other_issuer",
-            Self::Declined => "declined",
-            Self::ProviderError(_) => "provider_error",
-            Self::ProviderUnavailable(_) => "provider_unavailable",
-            Self::CodeRefused(_) => "code_refused",
-            Self::NotAskedAgain(_) => "not_asked_again",
-            Self::BadIdToken(_) => "bad_id_token",
-            Self::ClockSkew(_) => "clock_skew",
-            Self::EmailUnverified(_) => "email_unverified",
-            Self::EmailMalformed => "email_malformed",
-            Self::NotAllowed { reason, .. } => reason,
-            Self::Refused { refusal, .. } => refusal.reason(),
-            Self::Store(error) => error.reason(),
-        }
-    }
-
-    /// What the operator can do about it, where there is something to do; `provider` as the configuration names it,
-    /// `redirect_uri` as it is sent.
-    pub fn advice(&self, provider: &str, redirect_uri: &str) -> Option<String> {
-        match self {
-            Self::CodeRefused(word) | Self::ProviderError(word) => match word.as_str() {
-                "invalid_client" | "unauthorized_client" => Some(format!(
-                    "check providers.{provider}.client_id and client_secret (or the file they come from) against the \
-                     provider's console: it does not take them"
-                )),
-                "redirect_uri_mismatch" => {
-                    Some(format!("register {redirect_uri} as a redirect URI at the provider, letter for letter"))
-                }
-                _ => None,
-            },
-            Self::ClockSkew(_) => Some("set this machine's clock by NTP: timedatectl set-ntp true".to_owned()),
-            Self::Refused { refusal: Refusal::UniqueKey { table, key }, .. } => Some(format!(
-                "Doorward leaves the table alone; where nothing of yours needs the key, remove it: ALTER TABLE {table} \
-                 DROP INDEX {key}"
-            )),
-            _ => None,
-        }
-    }
 }
 
 impl Login {
@@ -423,33 +305,5 @@ impl Login {
                 spent: None,
             }),
         }
-    }
-}
-
-/// A word of the provider's as it may stand in a log: its letters, cut.
-fn cleaned(word: &str) -> String {
-    let is_plain = |char: &char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
-    let word: String = word.chars().filter(is_plain).take(64).collect();
-    if word.is_empty() { "an error without a name".to_owned() } else { word }
-}
-
-/// One line for each sign-in that failed; what needs an operator is louder than what a person did.
-fn log_failure(error: &LoginError, provider: &Provider) {
-    let (event, reason) = (EventKind::Refusal.word(), error.reason());
-    let advice =
-        error.advice(provider.name(), provider.redirect_uri()).map(|advice| format!("; {advice}")).unwrap_or_default();
-    match error {
-        LoginError::NotAllowed { subject, .. } => {
-            tracing::info!(event, user.id = %subject, reason, "a sign-in failed: {error}{advice}");
-        }
-        LoginError::Refused { subject, .. } => {
-            tracing::warn!(event, user.id = %subject, reason, "a sign-in failed: {error}{advice}");
-        }
-        LoginError::ProviderUnavailable(_)
-        | LoginError::CodeRefused(_)
-        | LoginError::BadIdToken(_)
-        | LoginError::ClockSkew(_)
-        | LoginError::Store(_) => tracing::warn!(event, reason, "a sign-in failed: {error}{advice}"),
-        _ => tracing::info!(event, reason, "a sign-in failed: {error}{advice}"),
     }
 }

@@ -19,12 +19,13 @@ use url::Url;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::provider::{GOOGLE_ISSUER, Provider as Config};
+use crate::login::LoginError;
 use crate::login::discovery::{Discovery, Known, Metadata};
+use crate::login::error::cleaned;
 use crate::login::http::{Http, HttpError, HttpSetupError, is_safe};
 use crate::login::id_token::{self, Expected, Fault};
 use crate::login::identity::{self, Claims};
 use crate::login::pending::PendingLogin;
-use crate::login::{LoginError, cleaned};
 use crate::model::Identity;
 use crate::names::Names;
 

@@ -7,13 +7,14 @@ use mysql_async::{Conn, Value};
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Token, User, UserId};
+use crate::store::error::ownerless;
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::{TOKEN, USER, token, user};
 use crate::store::mysql::transaction::{Change, transact};
 use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
-use crate::store::{Result, Tokens, ownerless};
+use crate::store::{Result, Tokens};
 
 /// Keeps a new token. A hash that stands there already is this very token, kept before the connection died.
 pub const INSERT_TOKEN: &str = "insert into doorward_tokens \

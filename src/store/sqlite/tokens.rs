@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params, 
 use crate::clock::Timestamp;
 use crate::credential::Hashed;
 use crate::model::{Token, User, UserId};
+use crate::store::error::ownerless;
 use crate::store::short::{Range, scope};
 use crate::store::sqlite::users::{USER, join_users, read_user};
 use crate::store::sqlite::{Change, Sqlite};
-use crate::store::{Result, Tokens, ownerless};
+use crate::store::{Result, Tokens};
 
 /// What a [`Token`] is read from, in the order that [`read_token`] expects; the table is called `t`.
 const TOKEN: &str = "t.hash, t.user_id, t.name, t.last_four, t.created_at, t.expires_at, t.last_used_at, \
