@@ -34,7 +34,8 @@ enum Command {
         #[arg(long)]
         sealing: bool,
     },
-    /// Makes a new key, which signs in ten minutes; the one before stays published for a week
+    /// Makes a new key: one that signs, in use after ten minutes, while the one before stays published for a week; or, with
+    /// --sealing, one that seals
     Rotate {
         /// Lets it sign at once: apps that have not read it yet refuse what it signs until they do
         #[arg(long)]

@@ -84,7 +84,7 @@ enum Command {
     Tokens(tokens::Args),
     /// Prints what a proxy needs to ask Doorward about each request to an app
     ProxyConfig(proxy_config::Args),
-    /// Lists and rotates the keys that sign assertions for apps
+    /// Lists and rotates the keys that sign assertions for apps, and those that seal sign-ins under way
     Keys(keys::Args),
     /// Lists what happened: sign-ins, refusals, sign-outs, changes
     Audit(audit::Args),

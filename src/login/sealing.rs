@@ -12,7 +12,10 @@ use crate::login::pending;
 use crate::random::{self, Random};
 use crate::store::{Key, SharedStore, StoreError};
 
-/// From when after its making a key seals. The first of all seals at once.
+/// How often an instance looks, at the latest.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// From when after its making a key seals. One that no other is there beside seals at once.
 pub const AHEAD: Duration = Duration::from_secs(180);
 
 /// For how long after that its predecessor may still have sealed: clocks differ, and an instance may have read late.
@@ -28,7 +31,7 @@ pub struct SealingKeyStatus {
     pub id: u32,
     /// When it was made.
     pub created_at: Timestamp,
-    /// From when on it seals.
+    /// From when on it may seal: at once where none before it is left.
     pub seals_from: Timestamp,
     /// Whether it seals now.
     pub is_sealing: bool,
@@ -70,11 +73,12 @@ impl SealingKeys {
     /// All keys, the newest first.
     pub async fn list(&self) -> Result<Vec<SealingKeyStatus>, StoreError> {
         let keys = self.read().await?;
+        let eldest = keys.iter().map(|key| key.id).min();
         let sealing = sealing(&keys, self.clock.now()).map(|key| key.id);
         let status = |key: &Key| SealingKeyStatus {
             id: key.id,
             created_at: key.created_at,
-            seals_from: if key.id == FIRST { key.created_at } else { key.created_at + AHEAD },
+            seals_from: if Some(key.id) == eldest { key.created_at } else { key.created_at + AHEAD },
             is_sealing: Some(key.id) == sealing,
         };
         Ok(keys.iter().map(status).collect())
@@ -85,8 +89,7 @@ impl SealingKeys {
     pub async fn rotate(&self, at_once: bool) -> Result<SealingKeyStatus, StoreError> {
         let (keys, now) = (self.read().await?, self.clock.now());
         let id = keys.iter().map(|key| key.id).max().unwrap_or_default() + 1;
-        let created_at = if at_once { now - AHEAD } else { now };
-        let fresh = Key { id, secret: random::bytes(&*self.random), created_at };
+        let fresh = Key { id, secret: random::bytes(&*self.random), created_at: now };
         self.store.add_sealing_key(&fresh).await?;
         if !self.read().await?.contains(&fresh) {
             let words =
@@ -108,6 +111,12 @@ impl SealingKeys {
 pub fn in_use(keys: Vec<Key>, now: Timestamp) -> Vec<Key> {
     let is_needed: Vec<_> = keys.iter().map(|key| may_have_sealed(&keys, key, now - pending::LIFETIME)).collect();
     keys.into_iter().zip(is_needed).filter(|(_, is_needed)| *is_needed).map(|(key, _)| key).collect()
+}
+
+/// Whether instances that run may not have read any of `keys` yet: all were made within the last minute, and not by the
+/// first instance for itself.
+pub fn are_news(keys: &[Key], now: Timestamp) -> bool {
+    !keys.is_empty() && keys.iter().all(|key| key.id != FIRST && now < key.created_at + LOOK)
 }
 
 /// Which of `keys` seals at `now`. `None`: there is no key.

@@ -297,6 +297,14 @@ async fn a_site_that_does_not_run_and_one_that_somebody_else_answers_for_are_tol
     binary::configure(site.folder.path(), &config);
     doctor(site.folder.path()).is("instance", "failure", &["is not Doorward with this database", "doorward, process"]);
 
+    // Right after a change in need an instance may not know the key yet by which it is recognised: nothing is wrong.
+    let rotated = other.run(&["keys", "rotate", "--sealing", "--now"]);
+    assert_eq!(rotated.code, 0, "{rotated:#?}");
+    let told = doctor(other.folder.path());
+    for check in ["instance", "public-url"] {
+        assert_ne!(told.of(check).0, "failure", "{check}: {}", told.of(check).1);
+    }
+
     // A name that nobody knows.
     let site = format!("public_url = \"https://nobody.invalid\"\nserver.listen = \"localhost:{}\"\n", free_port());
     let folder = tempfile::tempdir().expect("a folder");

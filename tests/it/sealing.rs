@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::clock::Clock;
-use doorward::login::sealing::SealingKeys;
+use doorward::clock::{Clock, Timestamp};
+use doorward::login::sealing::{SealingKeys, are_news};
 use doorward::model::Browser;
 use doorward::random::SeededRandom;
-use doorward::store::SharedStore;
+use doorward::store::{Key, SharedStore};
 
 use crate::site::desk::Desk;
 
@@ -92,9 +92,22 @@ async fn what_can_open_nothing_any_more_is_forgotten_and_in_need_at_once() {
     let (begun, answer) = desk.approved().await;
     let made = keys.rotate(true).await.expect("a fifth key");
     assert!(made.is_sealing, "{made:?}");
+    assert_eq!((made.created_at, made.seals_from), (desk.clock.now(), desk.clock.now()));
     assert_eq!(ids(), [5]);
     desk.login.prepare().await.expect("as every minute");
     let failed = desk.finish(answer, &begun).await.expect_err("its key is gone");
     assert_eq!(failed.error.reason(), "no_pending_login");
     desk.sign_in().await.expect("begun again");
+}
+
+/// For a minute after the change in need nobody can tell by it who answers; later, and by the first key, everybody can.
+#[test]
+fn a_key_is_news_for_a_minute_where_no_other_is_left() {
+    let at = Timestamp::from_unix;
+    let key = |id| Key { id, secret: [7; 32], created_at: at(1_000) };
+    assert!(are_news(&[key(5)], at(1_059)));
+    assert!(!are_news(&[key(5)], at(1_060)));
+    assert!(!are_news(&[key(1)], at(1_000)), "the first is known to whoever made it");
+    assert!(!are_news(&[key(5), Key { created_at: at(900), ..key(4) }], at(1_000)), "everybody knows the one before");
+    assert!(!are_news(&[], at(1_000)));
 }

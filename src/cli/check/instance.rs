@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::server::Listen;
 use crate::countersign::{self, Question};
+use crate::login::sealing;
 use crate::names::Names;
 use crate::random::OsRandom;
 use crate::server::listen;
@@ -57,6 +58,8 @@ pub struct Seen {
     there: End,
     /// Whether there was anything to be recognised by.
     can_recognise: bool,
+    /// Whether that is so new that an instance may not have read it yet.
+    is_news: bool,
 }
 
 /// Asks where `config` listens and where browsers go.
@@ -89,6 +92,7 @@ pub async fn ask(config: &Config, keys: &[Key], ca_file: Option<PathBuf>) -> See
         here: end(here.map_err(late).and_then(|answer| answer)),
         there: end(there.map_err(late).and_then(|answer| answer)),
         can_recognise: question.is_some(),
+        is_news: sealing::are_news(keys, now),
     }
 }
 
@@ -122,6 +126,7 @@ pub fn here(seen: &check::Seen) -> Vec<Finding> {
             "{place} answers {}, and without a database that is ready nobody can tell who that is",
             harmless(&answer.line)
         )),
+        (Ok(answer), None) if instance.is_news => not_yet(&place, answer),
         (Ok(answer), None) => Finding::wrong(format!(
             "what answers at {place} ({}) is not Doorward with this database",
             harmless(&answer.line)
@@ -136,6 +141,13 @@ pub fn here(seen: &check::Seen) -> Vec<Finding> {
             Listen::Unix(_) => "restart Doorward with this configuration".to_owned(),
         }),
     }]
+}
+
+/// Right after `doorward keys rotate --sealing --now` nobody knows anybody.
+fn not_yet(place: &str, answer: &Answer) -> Finding {
+    let line = harmless(&answer.line);
+    Finding::warning(format!("{place} answers {line}, and the key by which instances are known is not a minute old"))
+        .hint("an instance that runs reads it within a minute: ask again then")
 }
 
 /// Whether `public_url` leads to the instance that runs here.
@@ -162,6 +174,7 @@ pub fn there(seen: &check::Seen) -> Vec<Finding> {
         (Ok(_), None) if !instance.can_recognise => {
             Finding::skipped("without a database that is ready nobody can tell who answers")
         }
+        (Ok(answer), None) if instance.is_news => not_yet(&url.to_string(), answer),
         (Ok(answer), None) => {
             let to = answer.header("location").map(|to| format!(", to {}", harmless(to))).unwrap_or_default();
             Finding::wrong(format!("{url} leads to somebody else ({}{to})", harmless(&answer.line))).hint(format!(
