@@ -1,6 +1,8 @@
 //! A sealed pending login opens if not one character of it was changed, and then holds what was sealed.
 #![no_main]
 
+use std::time::Duration;
+
 use doorward::clock::Timestamp;
 use doorward::login::SealedPendingLogin;
 use doorward::login::pending::{PendingLogin, fingerprint};
@@ -9,7 +11,10 @@ use doorward::store::Key;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let keys = [Key { id: 1, secret: [7; 32] }, Key { id: 2, secret: [8; 32] }];
+    let now = Timestamp::from_unix(1_764_000_000);
+    let key = |id, secret, age| Key { id, secret: [secret; 32], created_at: now - Duration::from_secs(age) };
+    // The second one seals since a minute ago.
+    let keys = [key(1, 7, 86_400), key(2, 8, 240)];
     let (first, rest) = data.split_at(data.len().min(1));
     let first = first.first().copied().unwrap_or_default();
 
@@ -22,7 +27,6 @@ fuzz_target!(|data: &[u8]| {
     let is_address = |text: &&str| (1..2000).contains(&text.len()) && !text.chars().any(char::is_control);
     let return_to = std::str::from_utf8(rest).ok().filter(is_address);
     let random = SeededRandom::new(u64::from(first));
-    let now = Timestamp::from_unix(1_764_000_000);
     let provider = fingerprint("https://accounts.google.com", "client");
     let must_prove = first % 2 == 1;
     let login =

@@ -1,5 +1,5 @@
-//! A database in one line: `sqlite:doorward.db`, `mysql://user:password@host:3306/name`, with commas between hosts. The line may hold a password,
-//! so no error repeats any of it.
+//! A database in one line: `sqlite:doorward.db`, `mysql://user:password@host:3306/name`, with commas between hosts. The line
+//! may hold a password, so no error repeats any of it.
 
 use std::path::PathBuf;
 

@@ -137,7 +137,9 @@ impl Walk<'_> {
             let (what, remedy) = (format!("{} is a value, not a section", above.name), "see config.toml.example");
             self.refuse(key, place, what, remedy.to_owned());
         } else {
-            let remedy = match keys::nearest(&key) {
+            let meant = keys::nearest(&key);
+            self.notes.misspelt.extend(meant.iter().map(ToString::to_string));
+            let remedy = match meant {
                 Some(meant) if !meant.contains('.') => format!("did you mean {meant}? It stands above all [sections]"),
                 Some(meant) => format!("did you mean {meant}?"),
                 None => "take it out; config.toml.example holds every key there is".to_owned(),

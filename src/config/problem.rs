@@ -72,6 +72,8 @@ pub struct Notes {
     pub problems: Vec<Problem>,
     /// What does not.
     pub warnings: Vec<String>,
+    /// Keys that were most likely meant by others that there are not.
+    pub misspelt: Vec<String>,
 }
 
 impl Notes {

@@ -88,8 +88,7 @@ impl Reader {
 
     /// Whether a key that there is not was most likely meant to be `key`: that it is missing was said with that.
     pub fn is_misspelt(&self, key: &str) -> bool {
-        let meant = format!("did you mean {key}?");
-        self.notes.problems.iter().any(|problem| problem.remedy.starts_with(&meant))
+        self.notes.misspelt.iter().any(|meant| meant == key)
     }
 
     /// Text, taken by `parse`.
