@@ -1,13 +1,17 @@
 //! Several hosts for one database: where one is away or takes no changes, the next is asked.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use doorward::config::database::{Database as Config, Host, Place};
+use doorward::model::{EventKind, UserId};
 use doorward::names::Names;
 use doorward::store::{self, SharedStore, StoreError};
 
+use crate::outage::COMMIT;
 use crate::site::databases::{Database, Server};
-use crate::store::{ADA, ISSUER, clock, first_sign_in, hashed, holder, opened, ready};
+use crate::site::wire::{Fault, Moment, Wire};
+use crate::store::{ADA, ISSUER, clock, event, first_sign_in, hashed, holder, opened, ready};
 
 /// The store of `database`, whose further hosts are these.
 fn with_others(database: &Database, others: Vec<Host>) -> SharedStore {
@@ -78,4 +82,32 @@ async fn the_next_host_is_asked_where_one_is_read_only_frozen_or_dead() {
     let answer = deserted.prepare(Some(ISSUER)).await.expect_err("nobody is there").to_string();
     let both = format!("127.0.0.1:{}, 127.0.0.1:{}", here.place().port, elsewhere.port);
     assert!(answer.contains(&both), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_commit_nobody_answered_is_not_made_again_at_the_next_host() {
+    for database in Database::servers().await {
+        let place = database.place();
+        opened(&ready(&database).await, &first_sign_in(ADA, 1)).await;
+        let wire = Wire::to(SocketAddr::new(place.host.parse().expect("an address"), place.port)).await;
+        let mut through = place.clone();
+        (through.host, through.port) = (wire.address.ip().to_string(), wire.address.port());
+        through.others = vec![Host { name: place.host.clone(), port: place.port }];
+        let config = Config { place: Place::Mysql(through), users_table: "users".to_owned() };
+        let store = store::open(&config, Names::from_system(), clock());
+        store.prepare(Some(ISSUER)).await.expect("ready");
+        let user = UserId::new(ADA);
+        wire.set(Moment::Text(COMMIT), Fault::CutAfter);
+        let answer = store.block_user(&user, &event(EventKind::Block, ADA)).await;
+        assert!(wire.has_failed(), "a block commits");
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "nobody knows what came of it: {answer:?}");
+        let events = "select count(*) from doorward_audit where kind = 'block'";
+        assert!(database.value(events).await.parse::<u32>().expect("a number") <= 1, "recorded once at the most");
+        // A statement on the way to it was not kept, and is made again at the next host.
+        wire.set(Moment::Text("doorward_blocks"), Fault::CutAfter);
+        store.unblock_user(&user, None, &event(EventKind::Unblock, ADA)).await.expect("an answer");
+        opened(&store, &first_sign_in(ADA, 2)).await;
+        wire.set(Moment::Text("doorward_sessions"), Fault::CutAfter);
+        assert!(holder(&store, 2).await.is_some(), "asked again at the next host");
+    }
 }

@@ -14,7 +14,7 @@ use crate::site::wire::{Fault, Moment, Wire};
 use crate::store::{ADA, ISSUER, clock, first_sign_in, hashed, holder, opened, ready};
 
 /// The statement with its command byte, to tell it from what merely speaks of it.
-const COMMIT: &str = "\u{3}commit";
+pub const COMMIT: &str = "\u{3}commit";
 
 /// A wire to the database's server, and a store that is ready at its other end, with this many connections.
 async fn wired(database: &Database, max_connections: usize) -> (Wire, SharedStore) {
