@@ -1,15 +1,12 @@
 //! The binary as a process: how it starts, what it survives, how it ends.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doorward::clock::SystemClock;
-use doorward::demo;
-use doorward::random::OsRandom;
 use serde_json::json;
 
 use crate::site::binary::{self, Binary, PROVIDER_AWAY};
+use crate::site::demo::provider;
 use crate::site::place::Place;
 use crate::site::program::free_port;
 use crate::site::visitors::{Anonymous, TokenHolder, Visitor};
@@ -116,19 +113,6 @@ async fn it_starts_while_its_database_is_away_and_says_so() {
     let me = browser.get("api/me").await;
     assert_eq!(me.status, 503, "{me:#?}");
     assert!(me.set_cookies().is_empty() && !me.header("retry-after").is_empty(), "{me:#?}");
-}
-
-/// A provider for the site on `port`, and the configuration that names it.
-pub fn provider(port: u16) -> (demo::Provider, String) {
-    let (id, secret) = ("client", "a:b%c+d/é=");
-    let redirect_uri = format!("http://localhost:{port}/login/callback");
-    let provider = demo::Provider::start(Arc::new(SystemClock), Arc::new(OsRandom), &redirect_uri, id, secret);
-    let provider = provider.expect("the provider starts");
-    let config = format!(
-        "[providers.test]\nissuer = {:?}\nclient_id = {id:?}\nclient_secret = {secret:?}\nalgorithms = [\"ES256\"]\n",
-        provider.issuer()
-    );
-    (provider, config)
 }
 
 #[tokio::test]

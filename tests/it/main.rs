@@ -32,6 +32,7 @@ mod doctor;
 mod doctor_page;
 mod evening;
 mod every_door;
+mod floods;
 mod front_door;
 mod gate;
 mod gate_rules;

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::binary::provider;
 use crate::site::binary::{Ran, run};
+use crate::site::demo::provider;
 use crate::site::program::{PATIENCE, PAUSE, Program, free_port};
 use crate::site::tiers::Tier;
 use crate::site::visitors::Anonymous;

@@ -9,8 +9,8 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::binary::provider;
 use crate::site::binary::{Binary, PROVIDER_AWAY};
+use crate::site::demo::provider;
 use crate::site::instance::Site;
 use crate::site::program::{PATIENCE, PAUSE, free_port};
 use crate::site::visitors::{Anonymous, Visitor};

@@ -445,16 +445,6 @@ async fn a_drain_does_not_wait_for_ever() {
     assert!(!server.running.drain(SHORT).await, "something was left unfinished");
 }
 
-/// Seconds of processor time that the process has used (proc(5), `stat`).
-#[cfg(target_os = "linux")]
-fn seconds_used(process: u32) -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
-    let after_name = stat.rsplit_once(')').expect("a name").1;
-    let fields: Vec<f64> = after_name.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
-    (fields[11] + fields[12]) / TICKS_PER_SECOND
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn without_a_file_left_to_open_it_waits_quietly_and_goes_on_when_there_is_one() {
@@ -472,9 +462,9 @@ async fn without_a_file_left_to_open_it_waits_quietly_and_goes_on_when_there_is_
         (0..80).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).expect("a place to wait")).collect();
     let refused = "a connection could not be taken";
     program.wait_for("complaint", |line| line.contains(refused).then_some(()));
-    let before = seconds_used(program.id());
+    let before = program.seconds_used();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let used = seconds_used(program.id()) - before;
+    let used = program.seconds_used() - before;
     assert!(used < 0.2, "it spins: {used} s of processor time in one second");
     assert_eq!(program.said().matches(refused).count(), 1, "said once:\n{}", program.said());
     drop(crowd);

@@ -1,6 +1,11 @@
-//! `doorward demo` as a person starts it: the whole thing with its pretend provider.
+//! `doorward demo` as a person starts it: the whole thing with its pretend provider; and that provider alone.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use doorward::clock::SystemClock;
+use doorward::demo;
+use doorward::random::OsRandom;
 
 use crate::site::binary;
 use crate::site::browser::Browser;
@@ -41,4 +46,17 @@ impl Demo {
         browser.click(person).await;
         browser.sees("Log out").await;
     }
+}
+
+/// A provider for the site on `port`, and the configuration that names it.
+pub fn provider(port: u16) -> (demo::Provider, String) {
+    let (id, secret) = ("client", "a:b%c+d/é=");
+    let redirect_uri = format!("http://localhost:{port}/login/callback");
+    let provider = demo::Provider::start(Arc::new(SystemClock), Arc::new(OsRandom), &redirect_uri, id, secret);
+    let provider = provider.expect("the provider starts");
+    let config = format!(
+        "[providers.test]\nissuer = {:?}\nclient_id = {id:?}\nclient_secret = {secret:?}\nalgorithms = [\"ES256\"]\n",
+        provider.issuer()
+    );
+    (provider, config)
 }

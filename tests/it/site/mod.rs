@@ -9,6 +9,7 @@ pub mod desk;
 pub mod echo;
 pub mod empty_root;
 pub mod faults;
+pub mod flood;
 pub mod front;
 pub mod gallery;
 pub mod independent;

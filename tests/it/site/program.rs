@@ -1,6 +1,7 @@
 //! A program started for one test: its output is read line by line, it is waited for by what it says, and it is
 //! ended by its own process id when the test is over.
 
+use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -91,6 +92,28 @@ impl Program {
             lines = self.output.news.wait_timeout(lines, PAUSE).expect("no reader panics").0;
         }
         (status, lines.said.join("\n"))
+    }
+
+    /// Seconds of processor time that it has used (proc(5), `stat`).
+    pub fn seconds_used(&self) -> f64 {
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("it runs");
+        let after_name = stat.rsplit_once(')').expect("a name").1;
+        let fields: Vec<f64> = after_name.split_whitespace().map(|field| field.parse().unwrap_or_default()).collect();
+        (fields[11] + fields[12]) / TICKS_PER_SECOND
+    }
+
+    /// A number of its `status` (proc(5)): `VmRSS` and `VmHWM` in KiB, `Threads`.
+    pub fn status(&self, field: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {field} in {status}"))
+    }
+
+    /// How many descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs").count()
     }
 
     /// How it ended, if it has.

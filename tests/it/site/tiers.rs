@@ -28,6 +28,9 @@ pub enum Tier {
     Debian,
     /// The executable that the README's build command makes.
     StaticBinary,
+    /// Minutes: what is too slow for the ordinary run. Such tests lie in a module called `long`, by which `tests/run long`
+    /// finds them.
+    Long,
 }
 
 impl Tier {
@@ -45,6 +48,7 @@ impl Tier {
             Self::Prometheus => "DOORWARD_TEST_PROMETHEUS",
             Self::Debian => "DOORWARD_TEST_DEBIAN",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
+            Self::Long => "DOORWARD_TEST_LONG",
         }
     }
 
