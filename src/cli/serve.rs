@@ -24,6 +24,9 @@ use crate::web::paths;
 /// How long requests and sign-ins that are under way may take once we are told to end.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// What the end may take beyond that: to close the store, to say good-bye.
+const SLACK: Duration = Duration::from_secs(5);
+
 /// How long the database may take at the start before we go on without it.
 const PREPARE: Duration = Duration::from_secs(10);
 
@@ -63,8 +66,9 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
         reload(&context, &mut config, &mut running);
         supervisor.ready();
     }
-    supervisor.stopping();
-    end(running, signals).await;
+    let delay = config.server.shutdown_delay;
+    supervisor.stopping(delay, delay + DRAIN + SLACK);
+    end(running, delay, signals).await;
     Ok(())
 }
 
@@ -166,17 +170,35 @@ fn announce(config: &Config, running: &Running) {
 /// Serves until it is told to end, then drains; a second signal ends at once.
 pub async fn until_told_to_end(running: Running, mut signals: Signals) -> Result<(), Failure> {
     signals.end().await;
-    end(running, signals).await;
+    end(running, Duration::ZERO, signals).await;
     Ok(())
 }
 
-async fn end(running: Running, mut signals: Signals) {
-    tracing::info!("ending: requests under way are finished");
+async fn end(running: Running, delay: Duration, mut signals: Signals) {
     let drained = tokio::select! {
-        drained = running.drain(DRAIN) => drained,
-        () = signals.end() => false,
+        drained = leave(running, delay) => drained,
+        () = told_again(&mut signals) => false,
     };
     if !drained {
         tracing::warn!("ended before everything under way was finished");
+    }
+}
+
+/// Lets whoever sends us people notice for `delay`, then finishes what is under way. Whether all of it was.
+async fn leave(running: Running, delay: Duration) -> bool {
+    if !delay.is_zero() {
+        let delay_said = humantime::format_duration(delay);
+        tracing::info!("ending in {delay_said}: everything is served until then, and /readyz sends people elsewhere");
+        running.leave();
+        tokio::time::sleep(delay).await;
+    }
+    tracing::info!("ending: requests under way are finished");
+    running.drain(DRAIN).await
+}
+
+/// Until we are told to end once more.
+async fn told_again(signals: &mut Signals) {
+    while signals.next().await == Told::Reload {
+        tracing::warn!("the configuration is not read again: Doorward is ending");
     }
 }

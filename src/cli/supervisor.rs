@@ -57,9 +57,17 @@ impl Supervisor {
         }
     }
 
-    /// We end.
-    pub fn stopping(&self) {
-        self.say("STOPPING=1\nSTATUS=finishing requests that are under way");
+    /// We end, and take `most` for it where we serve for `delay` before.
+    pub fn stopping(&self, delay: Duration, most: Duration) {
+        if delay.is_zero() {
+            return self.say("STOPPING=1\nSTATUS=finishing requests that are under way");
+        }
+        // TimeoutStopSec knows nothing of the delay.
+        let micros = most.as_micros();
+        self.say(&format!(
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={micros}\nSTATUS=serving while /readyz sends people elsewhere, then finishing \
+             requests that are under way"
+        ));
     }
 
     /// Feeds the watchdog for as long as `running` does, twice in the time that it waits. Whoever feeds it takes the way

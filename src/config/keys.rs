@@ -35,6 +35,7 @@ pub const KEYS: &[Key] = &[
     unset("server.key"),
     key("server.trusted_proxies", r#"["loopback"]"#),
     key("server.max_connections", "20000"),
+    key("server.shutdown_delay", r#""0s""#),
     unset("providers.*.client_id"),
     secret("providers.*.client_secret"),
     unset("providers.*.client_secret_file"),

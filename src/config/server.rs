@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -20,6 +21,8 @@ pub struct Server {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// How many connections are served at once; further ones wait in the system's queue.
     pub max_connections: usize,
+    /// How long everything is served after we were told to end, while `/readyz` says that we will.
+    pub shutdown_delay: Duration,
 }
 
 impl Default for Server {
@@ -29,6 +32,7 @@ impl Default for Server {
             tls: Tls::Off,
             trusted_proxies: vec![TrustedProxy::Loopback],
             max_connections: 20_000,
+            shutdown_delay: Duration::ZERO,
         }
     }
 }
@@ -62,6 +66,9 @@ pub enum Tls {
         key: PathBuf,
     },
 }
+
+/// Whoever restarts us waits for it each time.
+const LONGEST_DELAY: Duration = Duration::from_secs(10 * 60);
 
 /// Where a certificate of our own is kept.
 const SELF_SIGNED: &str = "doorward-self-signed.pem";
@@ -105,6 +112,12 @@ impl Server {
         }
         let most = reader.number("server.max_connections", 1, 1_000_000);
         server.max_connections = most.unwrap_or(server.max_connections);
+        server.shutdown_delay = reader.duration("server.shutdown_delay").unwrap_or(server.shutdown_delay);
+        if server.shutdown_delay > LONGEST_DELAY {
+            let what = "is longer than ten minutes, and each restart would take as long";
+            reader
+                .refuse("server.shutdown_delay", Wrong::new(what, "write 10m or less; 10s is much for most balancers"));
+        }
         server
     }
 }

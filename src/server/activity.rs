@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::server::connection::Patience;
@@ -17,6 +18,8 @@ pub struct Activity {
     requests: Mutex<Requests>,
     /// Whether all that was written has left.
     is_flushed: AtomicBool,
+    /// Hears that nothing more is to be asked here.
+    let_go: Notify,
 }
 
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Activity {
     /// Nothing yet.
     pub fn new() -> Self {
         let requests = Mutex::new(Requests { running: 0, idle_since: None, goes_on: false });
-        Self { requests, is_flushed: AtomicBool::new(true) }
+        Self { requests, is_flushed: AtomicBool::new(true), let_go: Notify::new() }
     }
 
     /// Until when the connection may ask nothing. `None`: it never asked anything in all the time it had.
@@ -100,6 +103,11 @@ impl Activity {
         self.is_flushed.store(is_flushed, Ordering::Relaxed);
     }
 
+    /// Waits until an answer is the last.
+    pub async fn let_go(&self) {
+        self.let_go.notified().await;
+    }
+
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,6 +125,11 @@ impl Busy {
         requests.goes_on = goes_on;
         drop(requests);
         Self(Arc::clone(activity))
+    }
+
+    /// Nothing more is to be asked after this one.
+    pub fn is_the_last(&self) {
+        self.0.let_go.notify_one();
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Version;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HeaderValue};
 use http::uri::Scheme;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Incoming};
@@ -32,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::server::Phase;
 use crate::server::activity::{Activity, Busy, DOZE, Rest};
 use crate::server::threshold::{Spoken, Threshold};
 
@@ -52,6 +53,8 @@ pub struct Patience {
     pub idle: Duration,
     /// For a connection to close that was asked to.
     pub linger: Duration,
+    /// For the first word of a connection that had just been made when the end came: its request is on its way.
+    pub newcomer: Duration,
 }
 
 impl Default for Patience {
@@ -62,6 +65,7 @@ impl Default for Patience {
             body: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             linger: Duration::from_secs(5),
+            newcomer: Duration::from_secs(1),
         }
     }
 }
@@ -95,7 +99,7 @@ struct Guest<D> {
     ends: Ends,
     door: Arc<D>,
     activity: Arc<Activity>,
-    stopped: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 impl Protocol {
@@ -114,18 +118,19 @@ impl Protocol {
         Self { http1, http2, patience }
     }
 
-    /// Serves one connection to its end. Once `stopped` is true it finishes what it is doing; `stopped` is held until
-    /// then, so that whoever stops can see that it has.
-    pub async fn serve<I, D>(&self, io: I, ends: Ends, door: Arc<D>, stopped: watch::Receiver<bool>)
+    /// Serves one connection to its end. Where `phase` is the last one it finishes what it is doing; `phase` is held until
+    /// then, so that whoever ends all can see that it has.
+    pub async fn serve<I, D>(&self, io: I, ends: Ends, door: Arc<D>, phase: watch::Receiver<Phase>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         D: Endpoint<Output = Response> + 'static,
     {
         let activity = Arc::new(Activity::new());
         let mut io = Threshold::new(io, Arc::clone(&activity));
-        let mut guest = Guest { ends, door, activity, stopped };
+        let mut guest = Guest { ends, door, activity, phase };
         let opened = Instant::now();
-        let Some(spoken) = guest.wait(opened + self.patience.first_request, io.first_words()).await else {
+        let (until, newcomer) = (opened + self.patience.first_request, opened + self.patience.newcomer);
+        let Some(spoken) = guest.wait(until, newcomer, io.first_words()).await else {
             return io.close(self.patience.linger).await;
         };
         if spoken == Spoken::Http2 {
@@ -135,7 +140,7 @@ impl Protocol {
         while let Some(waiting) = Box::pin(self.serve_http1(io, &mut guest, opened)).await {
             io = waiting;
             let until = guest.activity.idle_since().unwrap_or(opened) + self.patience.headers;
-            if guest.wait(until, io.next_word()).await.is_none() {
+            if guest.wait(until, opened, io.next_word()).await.is_none() {
                 return io.close(self.patience.linger).await;
             }
         }
@@ -157,7 +162,7 @@ impl Protocol {
                 biased;
                 // What ends a connection, its client knows: nobody reads it here.
                 _ = &mut connection => return None,
-                _ = guest.stopped.wait_for(|stopped| *stopped), if !is_ending => {
+                _ = guest.phase.wait_for(|phase| *phase == Phase::Ending), if !is_ending => {
                     is_ending = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -201,7 +206,11 @@ impl Protocol {
         loop {
             tokio::select! {
                 _ = connection.as_mut() => return,
-                _ = guest.stopped.wait_for(|stopped| *stopped), if !is_ending => {
+                _ = guest.phase.wait_for(|phase| *phase == Phase::Ending), if !is_ending => {
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = guest.activity.let_go(), if !is_ending => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -227,27 +236,49 @@ impl<D: Endpoint<Output = Response> + 'static> Guest<D> {
     ) -> impl Service<hyper::Request<Incoming>, Response = Answer, Error = Infallible, Future = Answering> + use<D>
     {
         let (ends, door, activity) = (self.ends.clone(), Arc::clone(&self.door), Arc::clone(&self.activity));
+        let phase = self.phase.clone();
         service_fn(move |request: hyper::Request<Incoming>| {
             let busy = Busy::with(&activity, goes_on(&request));
-            let door = Arc::clone(&door);
+            let (door, phase) = (Arc::clone(&door), phase.clone());
+            let is_http2 = request.version() == Version::HTTP_2;
             let Ends { local, remote, scheme } = ends.clone();
             // In a box of its own: hyper would keep the room for it for as long as the connection lasts.
             Box::pin(async move {
                 let request = Request::from((request, local, remote, scheme));
-                let response = door.get_response(request).await;
+                let mut response = door.get_response(request).await;
+                if *phase.borrow() != Phase::Serving {
+                    // The words of HTTP/1; HTTP/2 has a frame for it, GOAWAY.
+                    if is_http2 {
+                        busy.is_the_last();
+                    } else {
+                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                }
                 drop(busy);
                 Ok(response.into())
             }) as Answering
         })
     }
 
-    /// What comes of `event`; `None` where all have to stop before, or `until` has come.
-    async fn wait<T>(&mut self, until: Instant, event: impl Future<Output = Option<T>>) -> Option<T> {
-        tokio::select! {
-            biased;
-            come = event => come,
-            _ = self.stopped.wait_for(|stopped| *stopped) => None,
-            () = tokio::time::sleep_until(until) => None,
+    /// What comes of `event`; `None` where `until` has come before, or the end, which does not count before `earliest`.
+    async fn wait<T>(
+        &mut self,
+        mut until: Instant,
+        earliest: Instant,
+        event: impl Future<Output = Option<T>>,
+    ) -> Option<T> {
+        let mut event = pin!(event);
+        let mut is_ending = false;
+        loop {
+            tokio::select! {
+                biased;
+                come = event.as_mut() => return come,
+                _ = self.phase.wait_for(|phase| *phase == Phase::Ending), if !is_ending => {
+                    is_ending = true;
+                    until = until.min(earliest);
+                }
+                () = tokio::time::sleep_until(until) => return None,
+            }
         }
     }
 }

@@ -39,12 +39,23 @@ const METRICS_CONNECTIONS: usize = 16;
 /// For a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How near the end is. All connections watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not near.
+    Serving,
+    /// Whoever sends us people is to send them elsewhere: everybody is served, and asked not to come back.
+    Leaving,
+    /// What is under way is finished, and nothing is begun.
+    Ending,
+}
+
 /// A server that takes connections. Dropping it ends it at once; [`Running::drain`] lets it finish.
 pub struct Running {
     addresses: Vec<SocketAddr>,
     inside: Arc<Inside>,
     patience: Patience,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     accepting: JoinSet<()>,
     chores: JoinSet<()>,
     #[cfg(unix)]
@@ -72,7 +83,7 @@ pub fn start_with(
 ) -> Running {
     let inside = Arc::new(Inside::new(app, certificate, patience.body));
     let protocol = Protocol::new(patience);
-    let (stop, stopped) = watch::channel(false);
+    let (phase, watched) = watch::channel(Phase::Serving);
     let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let addresses = listeners.iter().filter_map(Listener::address).collect();
     #[cfg(unix)]
@@ -84,7 +95,7 @@ pub fn start_with(
             door: Arc::clone(&inside),
             encryption: Some(Arc::clone(&inside)),
             places: Arc::clone(&places),
-            stopped: stopped.clone(),
+            phase: watched.clone(),
         };
         accepting.spawn(hall.accept_all(listener));
     }
@@ -94,7 +105,7 @@ pub fn start_with(
         addresses,
         inside,
         patience,
-        stop,
+        phase,
         accepting,
         chores,
         #[cfg(unix)]
@@ -135,7 +146,7 @@ impl Running {
                 door: Arc::clone(&door),
                 encryption: None,
                 places: Arc::clone(&places),
-                stopped: self.stop.subscribe(),
+                phase: self.phase.subscribe(),
             };
             self.accepting.spawn(hall.accept_all(listener));
         }
@@ -146,15 +157,22 @@ impl Running {
         self.chores.spawn(chore);
     }
 
+    /// Goes on, and says at `/readyz` that it will not for long. Each answer from now on is its connection's last: whoever
+    /// keeps connections open notices as well.
+    pub fn leave(&self) {
+        self.app().leave();
+        self.phase.send_replace(Phase::Leaving);
+    }
+
     /// Takes no further connections, lets requests and sign-ins that are under way finish, but waits no longer than
     /// `limit`. Whether all of them finished.
     pub async fn drain(mut self, limit: Duration) -> bool {
-        self.stop.send_replace(true);
+        self.phase.send_replace(Phase::Ending);
         let app = self.app();
         let finish = async {
             while self.accepting.join_next().await.is_some() {}
             // Every connection holds a receiver until it has ended.
-            self.stop.closed().await;
+            self.phase.closed().await;
             if let Some(login) = &app.login {
                 login.finished().await;
             }
@@ -177,17 +195,17 @@ struct Hall<D> {
     /// Who knows how connections are encrypted; `None`: they never are.
     encryption: Option<Arc<Inside>>,
     places: Arc<Semaphore>,
-    stopped: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 impl<D: Endpoint<Output = Response> + 'static> Hall<D> {
     async fn accept_all(self, listener: Listener) {
-        let mut stopped = self.stopped.clone();
+        let mut phase = self.phase.clone();
         let mut has_failed = false;
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&listener, &self.places) => accepted,
-                _ = stopped.wait_for(|stopped| *stopped) => return,
+                _ = phase.wait_for(|phase| *phase == Phase::Ending) => return,
             };
             match accepted {
                 Ok((stream, ends, place)) => {
@@ -208,21 +226,21 @@ impl<D: Endpoint<Output = Response> + 'static> Hall<D> {
 
     /// Serves `stream` in a task of its own, which keeps `place` until it ends.
     fn serve(&self, stream: Stream, ends: Ends, place: OwnedSemaphorePermit) {
-        let (protocol, door, stopped) = (self.protocol.clone(), Arc::clone(&self.door), self.stopped.clone());
+        let (protocol, door, phase) = (self.protocol.clone(), Arc::clone(&self.door), self.phase.clone());
         let tls = self.encryption.as_ref().and_then(|inside| inside.tls());
         tokio::spawn(async move {
             match stream {
                 Stream::Tcp(stream) => match tls {
                     // In a box: a connection without it holds no room for it.
                     Some(tls) => {
-                        let serve = |io, ends| async move { protocol.serve(io, ends, door, stopped).await };
+                        let serve = |io, ends| async move { protocol.serve(io, ends, door, phase).await };
                         Box::pin(serve_tls(&tls, stream, ends, serve)).await;
                     }
-                    None => protocol.serve(stream, ends, door, stopped).await,
+                    None => protocol.serve(stream, ends, door, phase).await,
                 },
                 // Whoever sits at the other end of a file needs no encryption to reach it.
                 #[cfg(unix)]
-                Stream::Unix(stream) => protocol.serve(stream, ends, door, stopped).await,
+                Stream::Unix(stream) => protocol.serve(stream, ends, door, phase).await,
             }
             drop(place);
         });

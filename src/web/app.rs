@@ -1,7 +1,7 @@
 //! What a request can reach.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use url::form_urlencoded;
 
@@ -106,6 +106,8 @@ pub struct App {
     pub instance: String,
     /// What the next request's name is made from.
     requests: AtomicU64,
+    /// Whether this process will end soon.
+    is_leaving: AtomicBool,
 }
 
 impl App {
@@ -199,6 +201,7 @@ impl App {
             clock,
             instance: format!("{:016x}", u64::from_be_bytes(random::bytes(&*random))),
             requests: AtomicU64::new(u64::from_be_bytes(random::bytes(&*random))),
+            is_leaving: AtomicBool::new(false),
             random,
         })
     }
@@ -242,6 +245,16 @@ impl App {
         let is_up = self.store.check_readable().await.is_ok();
         let (idle, busy) = self.store.connections();
         metrics::database_state(is_up, idle, busy);
+    }
+
+    /// Notes that this process will end soon.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this process will end soon.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// A number from 0 to 1, for what should not happen everywhere at once.

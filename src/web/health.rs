@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::RETRY_AFTER;
 use http::uri::Scheme;
 use http::{HeaderName, StatusCode};
 use poem::web::Data;
@@ -14,6 +15,9 @@ use crate::web::app::App;
 use crate::web::guard::forwarded::IDENTITY;
 use crate::web::guard::host;
 use crate::web::visit::Visit;
+
+/// After how many seconds it makes sense to ask an instance again that was told to end: another may be in its place then.
+const RETRY_SECONDS: &str = "2";
 
 /// The process is alive; needs nothing. Whoever proves to be an operator's command is told how the request arrived.
 #[handler]
@@ -58,6 +62,9 @@ fn recognised(request: &Request, app: &App, visit: &Visit) -> Option<(String, St
 /// Whether people can be served. A provider that is away is degraded: whoever is signed in stays so.
 #[handler]
 pub async fn readyz(app: Data<&Arc<App>>) -> Response {
+    if app.is_leaving() {
+        return shutting_down();
+    }
     let (database, schema) = match app.store.check_readable().await {
         Ok(()) => ("ok", "ok"),
         Err(StoreError::Schema(_)) => ("ok", "unavailable"),
@@ -77,4 +84,13 @@ pub async fn readyz(app: Data<&Arc<App>>) -> Response {
     let body = json!({ "status": status, "checks": { "database": database, "schema": schema, "provider": provider } });
     let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Response::builder().status(code).content_type("application/json").body(body.to_string())
+}
+
+/// This process ends soon. Said without a look at the database, which may take longer than there is time.
+fn shutting_down() -> Response {
+    let reason =
+        "this instance is told to end: everything is served for a moment yet, so send people to another one now";
+    let body = json!({ "status": "unavailable", "checks": { "shutdown": "under way" }, "reason": reason });
+    let response = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).header(RETRY_AFTER, RETRY_SECONDS);
+    response.content_type("application/json").body(body.to_string())
 }

@@ -598,6 +598,7 @@ fn sessions_last_five_minutes_at_the_least_and_no_longer_than_their_lifetime() {
     assert_eq!(file("sessions.idle = 7").refused(), ["sessions.idle"]);
     assert_eq!(file("sessions.persistent = \"true\"").refused(), ["sessions.persistent"]);
     assert_eq!(file("sessions.cache = \"2 minutes\"").refused(), ["sessions.cache"]);
+    assert_eq!(file("server.shutdown_delay = \"11m\"").refused(), ["server.shutdown_delay"]);
     let twenty_years = file("sessions = { idle = \"5m\", lifetime = \"7300d\" }").config().sessions;
     assert_eq!(twenty_years.lifetime, Duration::from_secs(7300 * 86_400));
 }

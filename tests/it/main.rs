@@ -83,6 +83,7 @@ mod sealing;
 mod security_headers;
 mod server;
 mod sessions;
+mod shutdown;
 mod static_binary;
 mod store;
 mod supervisor;

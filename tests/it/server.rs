@@ -47,7 +47,8 @@ const SHORT: Duration = Duration::from_millis(700);
 /// What nobody here comes to the end of.
 const LONG: Duration = Duration::from_secs(600);
 
-const ENDLESS: Patience = Patience { first_request: LONG, headers: LONG, body: LONG, idle: LONG, linger: LONG };
+const ENDLESS: Patience =
+    Patience { first_request: LONG, headers: LONG, body: LONG, idle: LONG, linger: LONG, newcomer: SHORT };
 
 fn nobody_vouches() -> Provider {
     Provider {
@@ -433,6 +434,25 @@ async fn a_drain_lets_go_of_whoever_is_idle_and_finishes_what_was_begun() {
     assert!(drained, "everything was finished");
     assert_eq!(rest(&mut idle).await, "User-agent: *\nDisallow: /\n", "closed, and nothing more was said");
     assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_just_made_when_the_end_came_is_heard() {
+    let server = Server::start(Patience { newcomer: PATIENCE, ..ENDLESS }).await;
+    let mut newcomer = server.connect().await;
+    // Answered, so the one before it was taken too.
+    assert_eq!(server.status(&get("/healthz", "")).await, 200);
+    let address = server.address;
+    let asking = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        newcomer.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is kept");
+        rest(&mut newcomer).await
+    };
+    let (drained, answer) = tokio::join!(server.running.drain(PATIENCE), asking);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer:?}");
+    assert!(drained, "and then nothing is left");
 }
 
 #[tokio::test]

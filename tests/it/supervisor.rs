@@ -79,6 +79,26 @@ fn the_watchdog_is_fed_where_it_waits_for_us_and_only_there() {
 }
 
 #[test]
+fn an_end_that_takes_its_time_is_announced_at_its_beginning_and_the_watchdog_is_fed_meanwhile() {
+    let mut systemd = Systemd::start(&[("WATCHDOG_USEC", "200000"), ("DOORWARD_SERVER__SHUTDOWN_DELAY", "3m")]);
+    let until = |wanted: &str| loop {
+        let told = systemd.told();
+        if told.lines().any(|line| line == wanted) {
+            return told;
+        }
+    };
+    until("READY=1");
+    systemd.program.signal("TERM");
+    let stopping = until("STOPPING=1");
+    // The delay, what is under way, and a little: TimeoutStopSec= knows of no delay.
+    assert!(stopping.lines().any(|line| line == "EXTEND_TIMEOUT_USEC=210000000"), "{stopping}");
+    let fed = (0..4).filter(|_| systemd.told() == "WATCHDOG=1").count();
+    assert_eq!(fed, 4);
+    systemd.program.signal("TERM");
+    assert_eq!(systemd.program.wait().code(), Some(0));
+}
+
+#[test]
 fn a_socket_that_has_gone_stops_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let port = free_port();
