@@ -83,6 +83,18 @@ impl Notes {
     }
 }
 
+/// What an error of the system or of a library says, without the system's number for it: nobody looks that up.
+pub fn in_words(error: &(impl ToString + ?Sized)) -> String {
+    let text = error.to_string();
+    let mut words = text.as_str();
+    let mut plain = String::new();
+    while let Some((before, after)) = words.split_once(" (os error ") {
+        plain.push_str(before);
+        words = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    plain + words
+}
+
 /// `text` in quotes, its control characters made visible and its length bounded. Never for a secret.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 80;

@@ -101,27 +101,81 @@ impl LoginError {
         }
     }
 
-    /// What the operator can do about it, where there is something to do; `provider` as the configuration names it,
-    /// `redirect_uri` as it is sent.
+    /// What the operator can do about it; `provider` as the configuration names it, `redirect_uri` as it is sent. `None`
+    /// where the person did as they liked, or was slow.
     pub fn advice(&self, provider: &str, redirect_uri: &str) -> Option<String> {
-        match self {
-            Self::CodeRefused(word) | Self::ProviderError(word) => match word.as_str() {
-                "invalid_client" | "unauthorized_client" => Some(format!(
-                    "check providers.{provider}.client_id and client_secret (or the file they come from) against the \
-                     provider's console: it does not take them"
-                )),
-                "redirect_uri_mismatch" => {
-                    Some(format!("register {redirect_uri} as a redirect URI at the provider, letter for letter"))
-                }
-                _ => None,
-            },
-            Self::ClockSkew(_) => Some("set this machine's clock by NTP: timedatectl set-ntp true".to_owned()),
-            Self::Refused { refusal: Refusal::UniqueKey { table, key }, .. } => Some(format!(
-                "Doorward leaves the table alone; where nothing of yours needs the key, remove it: ALTER TABLE {table} \
-                 DROP INDEX {key}"
-            )),
-            _ => None,
+        let advice = match self {
+            Self::Declined | Self::Stale => return None,
+            Self::NoPendingLogin => "the person starts again; where it happens to many, they do not type the host of \
+                                     public_url, refuse cookies, or come through a proxy that takes cookies away"
+                .to_owned(),
+            Self::OtherProvider => "the configuration was changed meanwhile: starting again helps".to_owned(),
+            Self::Incomplete(_) => {
+                "an address that was typed or cut off; where it happens to everybody, something on the \
+                                    way takes the query away"
+                    .to_owned()
+            }
+            Self::OtherIssuer => format!(
+                "check providers.{provider}.issuer: the provider calls itself otherwise, or somebody mixes in an answer of \
+                 another one"
+            ),
+            Self::CodeRefused(word) | Self::ProviderError(word) => about_word(word, provider, redirect_uri),
+            Self::ProviderUnavailable(_) => "`doorward doctor` tells whether it can be asked from here".to_owned(),
+            Self::NotAskedAgain(_) => "the provider does not heed max_age: the person signs out there first".to_owned(),
+            Self::BadIdToken(_) => format!(
+                "check issuer, client_id and algorithms under [providers.{provider}]; where they are right, the token is \
+                 not the provider's"
+            ),
+            Self::ClockSkew(_) => "set this machine's clock by NTP: timedatectl set-ntp true".to_owned(),
+            Self::EmailUnverified(_) => format!(
+                "the person verifies it at the provider; where that never says so and its addresses can be trusted: \
+                 providers.{provider}.trust_email = true"
+            ),
+            Self::EmailMalformed => "the person needs an account with one ordinary address".to_owned(),
+            Self::NotAllowed { email, .. } => format!("`doorward access explain --email {email}` tells more"),
+            Self::Refused { refusal, subject, .. } => about_refusal(refusal, subject),
+            Self::Store(StoreError::Unavailable(_)) => "whoever tries again gets in once it answers".to_owned(),
+            Self::Store(_) => "`doorward doctor` looks at the database".to_owned(),
+        };
+        Some(advice)
+    }
+}
+
+/// What to do about an error code of the provider's (RFC 6749, sections 4.1.2.1 and 5.2).
+fn about_word(word: &str, provider: &str, redirect_uri: &str) -> String {
+    match word {
+        "invalid_client" | "unauthorized_client" => format!(
+            "check providers.{provider}.client_id and client_secret (or the file they come from) against the provider's \
+             console: it does not take them"
+        ),
+        "redirect_uri_mismatch" => {
+            format!("register {redirect_uri} as a redirect URI at the provider, letter for letter")
         }
+        "invalid_grant" => "the code was used before, or came too late: starting again helps; where it happens to \
+                            everybody, look at this machine's clock"
+            .to_owned(),
+        "invalid_scope" => "let this client ask for openid, email and profile at the provider".to_owned(),
+        "server_error" | "temporarily_unavailable" => "the trouble is the provider's own; it passes".to_owned(),
+        _ => "look the word up in the provider's documentation; `doorward doctor` tries this client there".to_owned(),
+    }
+}
+
+/// What to do where the store does not let somebody in.
+fn about_refusal(refusal: &Refusal, subject: &UserId) -> String {
+    match refusal {
+        Refusal::Blocked => format!("`doorward users unblock {subject}` lets them in again"),
+        Refusal::Newcomer { table } => {
+            format!("add a row with the id {subject} to {table}, or set access.sign_up = \"open\"")
+        }
+        Refusal::SimilarId { table, existing } => format!(
+            "give the row `{existing}` of {table} another id if it is somebody else's, or this very one if it is theirs"
+        ),
+        Refusal::Claimed => format!("`doorward users show {subject}` tells whose it is"),
+        Refusal::IdTooLong { table, .. } => format!("widen the column id of {table} to varchar(255)"),
+        Refusal::UniqueKey { table, key } => format!(
+            "Doorward leaves the table alone; where nothing of yours needs the key, remove it: ALTER TABLE {table} DROP \
+             INDEX {key}"
+        ),
     }
 }
 

@@ -18,6 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::{Host, Url};
 
+use crate::config::problem::in_words;
 use crate::metrics;
 use crate::names::Names;
 
@@ -214,7 +215,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    if cause.is::<reqwest::Error>() { "the answer is not HTTP".to_owned() } else { cause.to_string() }
+    if cause.is::<reqwest::Error>() { "the answer is not HTTP".to_owned() } else { in_words(cause) }
 }
 
 /// [`Names`] in reqwest's words.

@@ -150,6 +150,11 @@ impl Look {
         Ok(Self { sources, templates, site, files })
     }
 
+    /// The same templates with links that begin with `base`.
+    pub fn below(&self, own: &Own, config: &config::Pages, base: &str) -> Result<Self, Error> {
+        Self::of(self.sources.clone(), own, config, base)
+    }
+
     /// Renders the template `name`.
     pub fn render(&self, name: &str, context: &Value) -> Result<Html, Error> {
         self.templates.get_template(name)?.render(context! { site => &self.site, ..context.clone() })

@@ -104,6 +104,8 @@ pub struct DeniedPage<'a> {
     pub email: &'a str,
     /// Why, in a sentence.
     pub sentence: &'a str,
+    /// What to do, in a sentence.
+    pub advice: &'a str,
     /// Where "Use another account" leads; the provider's chooser is shown there.
     pub other_account_url: &'a str,
     /// The request's id, to tell the operator.
@@ -165,7 +167,7 @@ pub struct DocsPage<'a> {
 
 /// A page could not be rendered: a defect of a template.
 #[derive(Debug, thiserror::Error)]
-#[error("the page {page} could not be rendered")]
+#[error("the page {page} could not be rendered: {source}")]
 pub struct PageError {
     /// Which page.
     pub page: Cow<'static, str>,
@@ -193,6 +195,23 @@ impl Pages {
         }
         let shown = Shown { own: Arc::new(own), look, spare };
         Self { config: config.clone(), base: base.to_owned(), shown: Mutex::new(shown) }
+    }
+
+    /// The same with links that begin with `base`. What is wrong with the owner's files is said of the first alone.
+    pub fn below(&self, base: &str) -> Self {
+        let shown = self.lock().clone();
+        let spare = Arc::new(Look::embedded(&shown.own, &self.config, base));
+        let look = shown.look.below(&shown.own, &self.config, base).map_or_else(|_| Arc::clone(&spare), Arc::new);
+        let shown = Shown { own: shown.own, look, spare };
+        Self { config: self.config.clone(), base: base.to_owned(), shown: Mutex::new(shown) }
+    }
+
+    /// What is wrong with the owner's files that `config` names, a line for each.
+    pub fn flaws(config: &config::Pages) -> Vec<String> {
+        let own = Own::read(config);
+        let spare = Arc::new(Look::embedded(&own, config, ""));
+        let (_, flaws) = Look::build(&own, config, "", &spare);
+        flaws.iter().map(Flaw::to_string).collect()
     }
 
     /// Renders with `look` and nothing to fall back on, to see whether every page can be made of it. Reads no file.

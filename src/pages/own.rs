@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::config::pages::{LARGEST_LOGO, Pages};
+use crate::config::problem::in_words;
 use crate::pages::assets::OwnFile;
 use crate::pages::look::Flaw;
 
@@ -55,7 +56,7 @@ impl Own {
     fn read_folder(&mut self, dir: &Path) {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
-            Err(error) => return self.flaws.push(Flaw::of_file(dir, format!("cannot be read: {error}"))),
+            Err(error) => return self.flaws.push(Flaw::of_file(dir, unread(&error))),
         };
         let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort_unstable();
@@ -96,8 +97,12 @@ fn text(path: &Path) -> Result<String, String> {
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let file = fs::File::open(path).map_err(|error| unread(&error))?;
     // The size is bounded while it is read: what a file says of itself may change, and a pipe says nothing.
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unread(&error))?;
     if bytes.len() as u64 > most { Err(format!("is larger than {} kB", most / 1024)) } else { Ok(bytes) }
+}
+
+fn unread(error: &io::Error) -> String {
+    format!("cannot be read: {}", in_words(error))
 }

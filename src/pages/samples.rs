@@ -97,6 +97,7 @@ fn people(pages: &Pages) -> Vec<Sample> {
         let denied = DeniedPage {
             email: name,
             sentence: "Only accounts of example.com may come in.",
+            advice: "Use another account, or ask whoever runs the site.",
             other_account_url: "/login",
             request_id: REQUEST_ID,
         };

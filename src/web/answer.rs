@@ -135,12 +135,12 @@ fn error_page(fault: &Fault, app: &App, visit: &Visit) -> Result<Html, PageError
     }
     let request_id = visit.request_id.as_str();
     if let Fault::NotThroughTheGate { email, .. } = fault {
-        return pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
+        return pages.denied(&DeniedPage { email, sentence: what, advice, other_account_url: &way_on.1, request_id });
     }
     if let Fault::Login(failed) = fault
         && let LoginError::NotAllowed { email, .. } | LoginError::Refused { email, .. } = &failed.error
     {
-        return pages.denied(&DeniedPage { email, sentence: what, other_account_url: &way_on.1, request_id });
+        return pages.denied(&DeniedPage { email, sentence: what, advice, other_account_url: &way_on.1, request_id });
     }
     pages.error(&ErrorPage { heading, what, advice, way_on: (way_on.0, &way_on.1), request_id })
 }

@@ -119,15 +119,18 @@ impl App {
         random: Arc<dyn Random>,
         names: Names,
     ) -> Result<Self, Unusable> {
-        let pages = |base: &str| Pages::new(&config.pages, base);
-        let pages = (pages(config.public_url.path()), pages(&config.public_url.to_string()));
+        let pages = Pages::new(&config.pages, config.public_url.path());
+        let elsewhere = pages.below(&config.public_url.to_string());
+        let pages = (pages, elsewhere);
         Self::build(config, store, clock, random, names, pages)
     }
 
     /// The same site by another configuration, on the same store, whatever that says of the database. What is remembered
     /// in this process alone goes on.
     pub fn again(&self, config: &Config, names: Names) -> Result<Self, Unusable> {
-        let pages = (self.pages.again(&config.pages), self.elsewhere.pages.again(&config.pages));
+        let pages = self.pages.again(&config.pages);
+        let elsewhere = pages.below(&config.public_url.to_string());
+        let pages = (pages, elsewhere);
         let (store, clock, random) = (Arc::clone(&self.store), Arc::clone(&self.clock), Arc::clone(&self.random));
         let mut app = Self::build(config, store, clock, random, names, pages)?;
         app.sessions.take_over(&self.sessions);

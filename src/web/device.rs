@@ -73,7 +73,8 @@ pub async fn decide(
         return refuse(&app, &user, &session, StatusCode::CONFLICT, sentence);
     }
     if !app.devices.decide(&device, &user.id, approved).await? {
-        let sentence = "This was decided already, or the code has become too old meanwhile.";
+        let sentence = "This was decided already, or the code has become too old meanwhile. Look at the terminal: where \
+                        it still waits, begin anew there.";
         return refuse(&app, &user, &session, StatusCode::BAD_REQUEST, sentence);
     }
     let kind = if approved { EventKind::TerminalApproved } else { EventKind::TerminalDenied };

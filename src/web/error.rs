@@ -95,7 +95,7 @@ pub enum Fault {
     #[error("the address is too long")]
     UriTooLong,
     /// Nobody can sign in, since no provider is configured.
-    #[error("no provider is configured")]
+    #[error("no provider is configured: add [providers.google], as config.toml.example shows")]
     NoProvider,
     /// A sign-in failed.
     #[error("{}", .0.error)]

@@ -25,7 +25,7 @@ use crate::model::User;
 use crate::web::answer;
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
-use crate::web::guard::forwarded::{self, Forwarded, IDENTITY};
+use crate::web::guard::forwarded::{self, Contradiction, Forwarded, IDENTITY};
 use crate::web::guard::{navigation, visitor};
 use crate::web::visit::Visit;
 
@@ -50,7 +50,7 @@ const IS_ANSWER: &str = "answer";
 
 /// May this request pass?
 pub async fn gate(headers: &HeaderMap, query: Option<&str>, app: &App, visit: &Visit) -> Result<Response, Error> {
-    let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|_| Fault::Ambiguous)?;
+    let asked = forwarded::read(headers, visit.is_behind_proxy).map_err(|why| unread(why, visit))?;
     let judged = judge(headers, app, visit, asked.target.as_ref()).await?;
     if judged.sign_in_first {
         return sign_in_first(app, headers, &asked, visit);
@@ -98,6 +98,15 @@ pub async fn judge(headers: &HeaderMap, app: &App, visit: &Visit, target: Option
             }
         }
     }
+}
+
+/// A proxy tells what its visitor asks for in a way that cannot be read; the log says why.
+pub fn unread(Contradiction(why): Contradiction, visit: &Visit) -> Fault {
+    tracing::info!(
+        request_id = visit.request_id,
+        "the gate stayed shut: {why}; `doorward proxy-config` prints what a proxy has to send"
+    );
+    Fault::Ambiguous
 }
 
 fn count(verdict: &Verdict) {

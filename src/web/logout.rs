@@ -68,7 +68,11 @@ async fn end(request: &Request, app: &App, visit: &Visit) -> Result<(), Error> {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(reason = error.reason(), session.id = session.hashed().short(), "a sign-out is owed");
+                tracing::warn!(
+                    reason = error.reason(),
+                    session.id = session.hashed().short(),
+                    "a sign-out is not in the database yet: {error}; this instance finishes it as soon as the database answers"
+                );
                 app.sessions.end_later(&session);
                 is_owed = true;
             }

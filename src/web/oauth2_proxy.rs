@@ -55,7 +55,8 @@ pub async fn auth(
     };
     let host = host(headers, authority);
     let scheme = app.public_url.as_url().scheme();
-    let target = forwarded::read_by_host(headers, visit.is_behind_proxy, scheme, host).map_err(|_| Fault::Ambiguous)?;
+    let target = forwarded::read_by_host(headers, visit.is_behind_proxy, scheme, host);
+    let target = target.map_err(|why| gate::unread(why, visit))?;
     let Judgement { caller, sign_in_first } = gate::judge(headers, app, visit, target.as_ref()).await?;
     // Where everybody passes, a list still wants somebody.
     if sign_in_first || (caller.is_none() && narrowed != Narrowed::default()) {

@@ -34,10 +34,16 @@ impl Fault {
             Self::MethodNotAllowed(_) => told(
                 "That does not work here",
                 "This address exists, but not for this kind of request.",
-                "Go on from the start page.",
+                "Go on from the start page. A program reads in the header Allow what it may send.",
                 home(),
             ),
-            Self::NotSignedIn | Self::BadToken => told(
+            Self::BadToken => told(
+                "This token admits nobody",
+                "The API token is not known here: it was revoked, its time is over, or part of it is missing.",
+                "Make a new one on the page of your account, or with `doorward login` at a terminal.",
+                ("Go to your account", paths.to(ACCOUNT)),
+            ),
+            Self::NotSignedIn => told(
                 "You are not signed in",
                 "This can only be seen by somebody who is signed in.",
                 "Sign in and try again.",
@@ -53,7 +59,7 @@ impl Fault {
             Self::Ambiguous => told(
                 "This request cannot be read",
                 "Something in it is missing, is there twice, or is not what belongs there.",
-                "Start again from the start page.",
+                "Start again from the start page; for programs /api/docs says what belongs there.",
                 home(),
             ),
             Self::ScopeTooNarrow | Self::SessionRequired | Self::SignInAgain => too_little(self, paths),
@@ -102,12 +108,7 @@ impl Fault {
                 "If you meant to do it, do it on this site's own page.",
                 home(),
             ),
-            Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyBroken | Self::UriTooLong => told(
-                "This request cannot be taken",
-                "It is larger than anything this site needs, took too long to arrive, or broke off.",
-                "Go on from the start page.",
-                home(),
-            ),
+            Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyBroken | Self::UriTooLong => not_taken(self, paths),
             Self::NoProvider => told(
                 "Nobody can sign in yet",
                 "This site has no sign-in provider in its configuration.",
@@ -115,18 +116,7 @@ impl Fault {
                 home(),
             ),
             Self::Login(failed) => login_told(failed, paths),
-            Self::Store(StoreError::Schema(_)) => told(
-                "The database is not ready",
-                "This site's database cannot be used as it stands; you have not been signed out.",
-                "Whoever runs the site finds the reason in its log. Try again later.",
-                ("Try again", paths.to(HOME)),
-            ),
-            Self::Store(_) => told(
-                "One moment, please",
-                "This site's database cannot be asked right now; you have not been signed out.",
-                "Try again in a few seconds.",
-                ("Try again", paths.to(HOME)),
-            ),
+            Self::Store(error) => store_told(error, paths),
             Self::LogoutOwed => told(
                 "Signed out of this browser only",
                 "This browser has forgotten you, but the database could not be told yet.",
@@ -141,6 +131,53 @@ impl Fault {
             ),
         }
     }
+}
+
+/// What is told while the database does not do what it is asked.
+fn store_told(error: &StoreError, paths: &Paths) -> Told {
+    let (heading, what, advice) = match error {
+        StoreError::ReadOnly(_) => (
+            "Nothing can be changed right now",
+            "This site's database takes no changes at the moment; whoever is signed in stays so.",
+            "Try again in some minutes. Whoever runs the site finds the reason in its log.",
+        ),
+        StoreError::Refused(_) => (
+            "The database did not take this",
+            "This site's database refused what was asked of it; you have not been signed out.",
+            "Try again; if it stays, tell whoever runs the site the number below.",
+        ),
+        StoreError::Schema(_) => (
+            "The database is not ready",
+            "This site's database cannot be used as it stands; you have not been signed out.",
+            "Whoever runs the site finds the reason in its log. Try again later.",
+        ),
+        StoreError::Unavailable(_) => (
+            "One moment, please",
+            "This site's database cannot be asked right now; you have not been signed out.",
+            "Try again in a few seconds.",
+        ),
+    };
+    Told { heading, what, advice, way_on: ("Try again", paths.to(HOME)) }
+}
+
+/// What is told of a request that did not arrive as it should.
+fn not_taken(fault: &Fault, paths: &Paths) -> Told {
+    let (what, advice) = match fault {
+        Fault::UriTooLong => (
+            "The address is longer than any that this site has.",
+            "Go on from the start page, without what was added to the address.",
+        ),
+        Fault::BodyTooLarge => {
+            ("What was sent is larger than anything this site needs.", "Send less, or go on from the start page.")
+        }
+        Fault::BodyTooSlow => (
+            "What was sent took too long to arrive.",
+            "Try again where the connection is better, or go on from the start page.",
+        ),
+        _ => ("What was sent broke off before its end.", "Try again, or go on from the start page."),
+    };
+    let way_on = ("Go to the start page", paths.to(HOME));
+    Told { heading: "This request cannot be taken", what, advice, way_on }
 }
 
 /// What is told to somebody whose credential holds, but not for this.

@@ -88,6 +88,7 @@ mod static_binary;
 mod store;
 mod supervisor;
 mod terminal;
+mod told;
 mod trace;
 mod wrong_turns;
 

@@ -173,11 +173,11 @@ fn refusal(error: &str) -> OAuthError {
     let description = match error {
         "authorization_pending" => "Nobody has decided yet: ask again after the interval.",
         "slow_down" => "You ask too often: leave five seconds more from now on.",
-        "access_denied" => "The person said no.",
+        "access_denied" => "The person said no: begin again only if they ask for it.",
         "expired_token" => "The code is too old: begin again.",
-        "invalid_grant" => "There is no such code, or its token was taken already.",
-        "invalid_scope" => "There are the scopes me and account.",
-        "unsupported_grant_type" => "The grant type is urn:ietf:params:oauth:grant-type:device_code.",
+        "invalid_grant" => "There is no such code, or its token was taken already: begin again.",
+        "invalid_scope" => "There is no such scope: ask for me or account.",
+        "unsupported_grant_type" => "This grant type is not known: send urn:ietf:params:oauth:grant-type:device_code.",
         _ => "Send a form with each parameter at most once; /api/docs lists them.",
     };
     OAuthError { error: error.to_owned(), error_description: description.to_owned() }

@@ -23,7 +23,15 @@ pub struct Forwarded {
 
 /// The headers contradict each other, or cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contradiction;
+pub struct Contradiction(pub &'static str);
+
+const TWIN: Contradiction =
+    Contradiction("a header about the visitor or the address comes in another spelling, as X_Forwarded_Uri");
+const NO_URL: Contradiction = Contradiction("X-Original-URL is no whole address, https://app.example.com/page");
+const A_PART: Contradiction =
+    Contradiction("of X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Uri one is missing");
+const UNREADABLE: Contradiction = Contradiction("scheme, host or path in the headers about the address cannot be read");
+const SEVERAL: Contradiction = Contradiction("a header about the address is there twice, holds a list, or is not text");
 
 const ORIGINAL_URL: &str = "x-original-url";
 const ORIGINAL_METHOD: &str = "x-original-method";
@@ -52,7 +60,7 @@ pub const IDENTITY: [HeaderName; 9] = [
 /// Reads what `headers` tell; `is_trusted`: whether they come from a proxy of ours.
 pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradiction> {
     if headers.keys().any(|name| is_twin(name.as_str())) {
-        return Err(Contradiction);
+        return Err(TWIN);
     }
     if !is_trusted {
         return Ok(Forwarded { target: None, is_passed_on: false });
@@ -60,7 +68,7 @@ pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradi
     let url = one(headers, ORIGINAL_URL)?;
     let target = match url {
         Some(url) => {
-            let (scheme, rest) = url.split_once("://").ok_or(Contradiction)?;
+            let (scheme, rest) = url.split_once("://").ok_or(NO_URL)?;
             let path = rest.find('/').unwrap_or(rest.len());
             let (authority, address) = rest.split_at(path);
             let address = if address.is_empty() { "/" } else { address };
@@ -70,7 +78,7 @@ pub fn read(headers: &HeaderMap, is_trusted: bool) -> Result<Forwarded, Contradi
             (Some(proto), Some(host), Some(uri)) => Some(target(proto, host, uri, one(headers, METHOD)?)?),
             (_, _, None) => None,
             // A path without a host would be held against the rules of nobody's.
-            _ => return Err(Contradiction),
+            _ => return Err(A_PART),
         },
     };
     Ok(Forwarded { is_passed_on: url.is_none() && target.is_some(), target })
@@ -86,7 +94,7 @@ pub fn read_by_host(
     host: Option<&str>,
 ) -> Result<Option<Target>, Contradiction> {
     if headers.keys().any(|name| is_twin(name.as_str())) {
-        return Err(Contradiction);
+        return Err(TWIN);
     }
     let Some(host) = host.filter(|_| is_trusted) else { return Ok(None) };
     Ok(Some(Target { path: Path::Ambiguous, ..target(scheme, host, "/", None)? }))
@@ -104,14 +112,14 @@ fn is_twin(name: &str) -> bool {
 }
 
 fn target(scheme: &str, authority: &str, address: &str, method: Option<&str>) -> Result<Target, Contradiction> {
-    Target::new(scheme, authority, address, method).map_err(|_| Contradiction)
+    Target::new(scheme, authority, address, method).map_err(|_| UNREADABLE)
 }
 
 /// The header's value, if it is there; it may be there once. An address may hold commas, nothing else may.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Contradiction> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| Contradiction)?;
+    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| SEVERAL)?;
     let is_list = value.contains(',') && name != URI && name != ORIGINAL_URL;
-    if values.next().is_some() || is_list { Err(Contradiction) } else { Ok(Some(value)) }
+    if values.next().is_some() || is_list { Err(SEVERAL) } else { Ok(Some(value)) }
 }
