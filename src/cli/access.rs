@@ -11,9 +11,9 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::harmless;
 use crate::clock::Timestamp;
-use crate::config::Config;
 use crate::config::access::{SignUp, domain, email};
 use crate::config::problem::Wrong;
+use crate::config::{Config, gate};
 use crate::gate::target::Target;
 use crate::gate::{Gate, Person, Verdict};
 use crate::model::{Identity, User, UserId};
@@ -45,7 +45,7 @@ enum Command {
         #[arg(long, value_name = "URL", value_parser = target)]
         url: Option<Target>,
         /// The method of the request to that address
-        #[arg(long, default_value = "GET", requires = "url")]
+        #[arg(long, default_value = "GET", requires = "url", value_parser = method)]
         method: String,
         /// As if an API token stood for the account
         #[arg(long, requires_all = ["url", "email"])]
@@ -59,12 +59,18 @@ enum Command {
     },
 }
 
-fn address(text: &str) -> Result<String, String> {
+/// An address, as an option of the command line.
+pub fn address(text: &str) -> Result<String, String> {
     email(text).map_err(said)
 }
 
-fn hosted_domain(text: &str) -> Result<String, String> {
+/// A domain, likewise.
+pub fn hosted_domain(text: &str) -> Result<String, String> {
     domain(text).map_err(said)
+}
+
+fn method(text: &str) -> Result<String, String> {
+    gate::method(text).map_err(said)
 }
 
 fn said(Wrong { what, remedy }: Wrong) -> String {
@@ -172,7 +178,7 @@ fn explain_gate(
 }
 
 fn target(text: &str) -> Result<Target, String> {
-    let wrong = || "write the whole address, such as https://app.example.com/admin/".to_owned();
+    let wrong = || "not a whole address; write https://app.example.com/admin/".to_owned();
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (authority, address) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let address = if address.is_empty() { "/" } else { address };

@@ -26,10 +26,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = while_ago)]
     since: Option<Duration>,
     /// Only what came before this number: where a listing that was not all goes on
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = |text: &str| table::number(text, u64::MAX))]
     before: Option<u64>,
     /// How many to list at the most
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = table::limit)]
     limit: u32,
     /// Prints JSON instead of a table
     #[arg(long)]
@@ -55,6 +55,12 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         print(&table::json(&events.iter().map(described).collect::<Vec<_>>()))?;
     } else {
         print(&tabulated(&events).render())?;
+    }
+    if let (Some(user), true) = (&args.user, events.is_empty()) {
+        let user = table::harmless(user);
+        talk(&format!(
+            "nothing like that is on record about {user}; `doorward audit` shows the ids of all in the column USER"
+        ));
     }
     if let Some(last) = events.last().filter(|_| events.len() == args.limit as usize) {
         talk(&format!("there may be more: --before {} goes on from here", last.number));

@@ -72,6 +72,7 @@ pub fn manual(args: &Manual) -> Result<(), Failure> {
         None => print(&page(&command)),
         Some(folder) => fs::create_dir_all(folder).and_then(|()| write_all(&command, folder)).map_err(|error| {
             Failure::not_so(format!("the manual cannot be written into {}: {error}", folder.display()))
+                .hint("name a folder that you may write to, or that is not there yet")
         }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::problem::Problems;
+use crate::config::problem::{Problems, in_words};
 
 /// The command failed, or the thing it checked is not right.
 pub const NOT_SO: u8 = 1;
@@ -51,7 +51,7 @@ impl Failure {
     }
 
     fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: in_words(&message.into()), hint: None }
     }
 }
 

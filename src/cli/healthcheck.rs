@@ -7,11 +7,15 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::knock;
 use crate::cli::output::talk;
+use crate::config::problem::quoted;
 use crate::config::server::Listen;
 use crate::web::paths;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What to do where nobody answers.
+const DOCTOR: &str = "start it, with this very configuration; where it does run, `doorward doctor` looks further";
 
 /// `doorward healthcheck`
 #[derive(Debug, Default, clap::Args)]
@@ -30,8 +34,14 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
             talk("alive");
             Ok(())
         }
-        Ok(Ok(answer)) => Err(Failure::not_so(format!("{place} answered {}", answer.line.trim()))),
-        Ok(Err(error)) => Err(Failure::not_so(format!("{place} cannot be asked: {error}"))),
-        Err(_) => Err(Failure::not_so(format!("{place} gave no answer within {} seconds", PATIENCE.as_secs()))),
+        Ok(Ok(answer)) => {
+            let failure = Failure::not_so(format!("{place} answered {}", quoted(answer.line.trim())));
+            Err(failure.hint("another program may listen there; `doorward doctor` tells"))
+        }
+        Ok(Err(error)) => Err(Failure::not_so(error.to_string()).hint(DOCTOR)),
+        Err(_) => {
+            let failure = Failure::not_so(format!("{place} gave no answer within {} seconds", PATIENCE.as_secs()));
+            Err(failure.hint(DOCTOR))
+        }
     }
 }

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::config::problem::in_words;
 use crate::config::public_url::PublicUrl;
 use crate::config::server::Listen;
 use crate::login::http;
@@ -60,13 +61,13 @@ pub enum Silence {
     #[error("{0}")]
     Name(io::Error),
     /// Nobody took the connection.
-    #[error("nobody takes connections at {0}: {1}")]
+    #[error("nobody takes connections at {0}: {why}", why = in_words(.1))]
     Connection(String, io::Error),
     /// The certificate, or TLS as such.
-    #[error("TLS fails: {0}")]
+    #[error("TLS fails: {why}", why = in_words(.0))]
     Tls(io::Error),
     /// The connection broke.
-    #[error("no answer came: {0}")]
+    #[error("no answer came: {why}", why = in_words(.0))]
     Broken(#[from] io::Error),
 }
 
@@ -156,11 +157,11 @@ async fn over_tls(
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Silence> {
     let name = ServerName::try_from(name.to_owned()).map_err(|error| Silence::Tls(io::Error::other(error)))?;
     let connected = TlsConnector::from(Arc::new(client)).connect(name, stream).await;
-    connected.map_err(|error| Silence::Tls(in_words(error)))
+    connected.map_err(|error| Silence::Tls(judged(error)))
 }
 
 /// What is held against a certificate, in people's words and dates; any other error as it is.
-fn in_words(error: io::Error) -> io::Error {
+fn judged(error: io::Error) -> io::Error {
     let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(why)) = refused else { return error };
     let at = |time: &UnixTime| Timestamp::from_unix(time.as_secs().try_into().unwrap_or(i64::MAX));

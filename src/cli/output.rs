@@ -9,7 +9,8 @@ pub fn print(data: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::not_so(format!("the output could not be written: {error}")))
+            let failure = Failure::not_so(format!("the output could not be written: {error}"));
+            Err(failure.hint("what was to be done is done; look at the disk that it was written to"))
         }
         _ => Ok(()),
     }

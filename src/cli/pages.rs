@@ -49,13 +49,14 @@ fn export(dir: &Path, force: bool) -> Result<(), Failure> {
     files.sort_unstable();
     let present: Vec<_> = files.iter().filter(|(name, _)| dir.join(name).symlink_metadata().is_ok()).collect();
     if !present.is_empty() && !force {
-        let names = present.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-        let message = format!("{} holds {names} already; nothing was written", dir.display());
+        let (first, others) = (&present[0].0, present.len() - 1);
+        let others = if others == 0 { String::new() } else { format!(" and {others} more of these files") };
+        let message = format!("{} holds {first}{others} already; nothing was written", dir.display());
         return Err(Failure::not_so(message).hint("name another folder, or replace them with --force"));
     }
     let failed = |path: &Path, error: &io::Error| {
         Failure::not_so(format!("{} could not be written: {error}", path.display()))
-            .hint("name a folder that you may write to")
+            .hint("name a folder that you may write to, or that is not there yet")
     };
     fs::create_dir_all(dir).map_err(|error| failed(dir, &error))?;
     for (name, source) in &files {

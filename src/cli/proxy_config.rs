@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::config::Config;
+use crate::config::problem::quoted;
 use crate::config::server::{Listen, TrustedProxy};
 use crate::login::return_to::{ReturnRules, ReturnTo};
 use crate::web::cookies::Cookies;
@@ -68,14 +69,15 @@ enum Proxy {
 fn upstream(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     let url = url.filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
-    url.ok_or_else(|| "write http://, an address and a port, such as http://127.0.0.1:8000".to_owned())
+    url.ok_or_else(|| "not an address that a proxy passes on to; write http://127.0.0.1:8000".to_owned())
 }
 
 /// Runs `doorward proxy-config …`.
 pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let config = context.config()?;
     if args.lua && args.proxy != Proxy::Haproxy {
-        return Err(Failure::usage("--lua prints the script that HAProxy loads; the others need none"));
+        return Err(Failure::usage("--lua prints the script that HAProxy loads; the others need none")
+            .hint("leave --lua out, or write proxy-config haproxy --lua"));
     }
     let scheme = config.public_url.as_url().scheme();
     let app = app_url(scheme, &args.host)?;
@@ -95,7 +97,9 @@ fn app_url(scheme: &str, host: &str) -> Result<Url, Failure> {
         url.host_str().is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)))
     };
     url.filter(|url| is_bare(url) && is_plain(url)).ok_or_else(|| {
-        Failure::usage("--host is no host; write it as browsers type it: app.example.com, or app.example.com:8443")
+        Failure::usage(format!("--host {} is not the name of a host", quoted(host))).hint(
+            "write it as browsers type it, with a port where it has one: app.example.com, or app.example.com:8443",
+        )
     })
 }
 

@@ -82,10 +82,7 @@ pub async fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
 async fn bind_metrics(config: &Config) -> Result<Vec<Listener>, Failure> {
     let Some(listen) = &config.metrics.listen else { return Ok(Vec::new()) };
     let bound = listen::bind(listen, &Names::from_system()).await;
-    bound.map_err(|error| {
-        let hint = "another program may listen there already: choose another place with metrics.listen";
-        Failure::unavailable(error.to_string()).hint(hint)
-    })
+    bound.map_err(|error| Failure::unavailable(error.to_string()).hint(error.remedy("metrics.listen")))
 }
 
 fn show_metrics(running: &mut Running, listeners: Vec<Listener>) {
@@ -141,7 +138,7 @@ fn not_listening(config: &Config, error: &ListenError) -> Failure {
                  public_url"
             ))
         }
-        _ => failure.hint("check server.listen"),
+        _ => failure.hint(error.remedy("server.listen")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `doorward sessions`: which browsers are signed in, and ending that. A session that is revoked here is refused by
 //! every running instance on its next request.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -34,7 +35,7 @@ enum Command {
         #[arg(long, value_name = "ID")]
         after: Option<String>,
         /// How many to list at the most
-        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = table::limit)]
         limit: u32,
         /// Prints JSON instead of a table
         #[arg(long)]
@@ -62,11 +63,18 @@ struct Which {
     #[arg(long, value_name = "ID_OR_EMAIL")]
     user: Option<String>,
     /// Those that were opened from this address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     address: Option<String>,
     /// Those that were not used for this long, such as 12h or 3d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     idle_for: Option<Duration>,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let address: Result<IpAddr, _> = text.parse();
+    address
+        .map(|address| address.to_string())
+        .map_err(|_| "not an address; write it as `sessions list` prints it".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -140,6 +140,7 @@ pub fn handed_over(context: &Context) -> Result<Handed, Failure> {
         };
         let listener = listener.map_err(|error| {
             Failure::not_so(format!("socket {place} of those that were handed over cannot be used: {error}"))
+                .hint("look at ListenStream= in the .socket unit, or stop that unit: Doorward then listens by itself")
         })?;
         match names.get(place) {
             Some(&METRICS) => handed.metrics.push(listener),

@@ -54,3 +54,18 @@ pub fn harmless(text: &str) -> String {
     ];
     text.chars().map(|c| if c.is_control() || TURNS.contains(&c) { '\u{fffd}' } else { c }).collect()
 }
+
+/// How many to list, or the number that a listing goes on from: from 1 to `most`.
+pub fn number(text: &str, most: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| match most {
+        u64::MAX => "not a number; write it as the listing printed it".to_owned(),
+        most => format!("not a number from 1 to {most}"),
+    })
+}
+
+/// How many to list at once, where all of them are asked for in one go.
+pub fn limit(text: &str) -> Result<u32, String> {
+    const MOST: u32 = 100_000;
+    number(text, MOST.into()).map(|number| u32::try_from(number).unwrap_or(MOST))
+}

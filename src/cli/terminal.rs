@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::keychain::Keychain;
 use crate::cli::output::{print, talk};
 use crate::cli::table::harmless;
-use crate::config::public_url::PublicUrl;
+use crate::config::public_url::{NotPublicUrl, PublicUrl};
 use crate::login::http::{Http, HttpError};
 use crate::model::Scope;
 use crate::names::Names;
@@ -60,7 +60,12 @@ pub struct Logout {
 
 fn server(text: &str) -> Result<PublicUrl, String> {
     // Plain http goes to this machine alone: the token would be there for everybody to read.
-    PublicUrl::parse(text).map_err(|error| format!("{error}; {}", error.remedy()))
+    PublicUrl::parse(text).map_err(|error| match error {
+        NotPublicUrl::PlainHttp => {
+            "is plain http to another machine, where anybody on the way could read the token; write https://".to_owned()
+        }
+        error => format!("{error}; {}", error.remedy()),
+    })
 }
 
 /// Runs `doorward login`.
@@ -162,7 +167,13 @@ impl Terminal {
             match body["error"].as_str() {
                 Some("authorization_pending") => {}
                 Some("slow_down") => pause += MORE,
-                Some("access_denied") => return Err(Failure::not_so("the person at the browser said no")),
+                Some("access_denied") => {
+                    let failure =
+                        Failure::not_so("the person at the browser said no, or has as many tokens as anybody may");
+                    return Err(
+                        failure.hint("if that was you and you want in: begin again; `/account` lists the tokens")
+                    );
+                }
                 Some("expired_token") => return Err(too_late()),
                 _ => return Err(self.strange(status, &body)),
             }
@@ -197,7 +208,8 @@ impl Terminal {
     }
 
     fn away(&self, error: &HttpError) -> Failure {
-        Failure::unavailable(format!("{} cannot be asked: {error}", self.server))
+        let failure = Failure::unavailable(format!("{} cannot be asked: {error}", self.server));
+        failure.hint("check the address with a browser on this machine; whoever runs the site asks `doorward doctor`")
     }
 
     /// An answer that no Doorward gives, or that needs its operator.
@@ -207,6 +219,10 @@ impl Terminal {
         let failure = Failure::not_so(format!("{} answered {}{told}", self.server, status.as_u16()));
         if status == StatusCode::NOT_FOUND {
             return failure.hint("is this the whole address of the site's Doorward, with its path, such as /auth?");
+        }
+        if told.is_empty() {
+            return failure
+                .hint("that is no answer of Doorward's: a proxy before it gave it, or another program is there");
         }
         failure
     }

@@ -58,7 +58,7 @@ enum Command {
         #[arg(long, value_name = "ID")]
         after: Option<String>,
         /// How many to list at the most
-        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = table::limit)]
         limit: u32,
     },
     /// Revokes a token, or all of a user, at once and on every instance
@@ -79,23 +79,25 @@ enum Command {
 fn life(text: &str) -> Result<Duration, String> {
     let life = humantime::parse_duration(text).map_err(|_| "not a duration; write 12h or 90d".to_owned())?;
     match life {
-        life if life < Duration::from_secs(60) => Err("shorter than a minute".to_owned()),
-        life if life > LONGEST => Err("longer than ten years".to_owned()),
+        life if life < Duration::from_secs(60) => Err("shorter than a minute; write 12h or 90d".to_owned()),
+        life if life > LONGEST => Err("longer than ten years; write 90d, and make a new token in time".to_owned()),
         life => Ok(life),
     }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
     let words = Scope::ALL.map(Scope::as_str).join(", ");
-    Scope::named(text).ok_or_else(|| format!("no such scope; there are {words}"))
+    Scope::named(text).ok_or_else(|| format!("not a scope; write one of {words}"))
 }
 
 fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     match name.chars().count() {
-        0 => Err("a token needs a name to be told apart by".to_owned()),
-        length if length > LONGEST_NAME => Err(format!("longer than {LONGEST_NAME} characters")),
-        _ if name.chars().any(char::is_control) => Err("holds control characters".to_owned()),
+        0 => Err("empty; write a name that tells this token from the others".to_owned()),
+        length if length > LONGEST_NAME => Err(format!("longer than {LONGEST_NAME} characters; write a shorter one")),
+        _ if name.chars().any(char::is_control) => {
+            Err("with control characters in it; write it on one line".to_owned())
+        }
         _ => Ok(name.to_owned()),
     }
 }
@@ -124,6 +126,11 @@ async fn create(
     json: bool,
 ) -> Result<(), Failure> {
     let user = opened.the_user(user).await?;
+    if user.blocked_at.is_some() {
+        let (email, id) = (table::harmless(&user.identity.email), table::harmless(user.id.as_str()));
+        let failure = Failure::not_so(format!("{email} is blocked, and a token of theirs would admit nobody"));
+        return Err(failure.hint(format!("`doorward users unblock {id}` lets them in again")));
+    }
     let id = user.id.clone();
     let (value, token) = opened.tokens.create(user.id, name, scope, life).await?;
     let made = token.hash.short();

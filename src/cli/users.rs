@@ -9,7 +9,7 @@ use crate::cli::database::{self, Opened};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, talk};
 use crate::cli::table::{self, Table, harmless};
-use crate::cli::{audit, sessions, tokens};
+use crate::cli::{access, audit, sessions, tokens};
 use crate::model::{Origin, User, UserId};
 use crate::store::Deleted;
 use crate::users::Filter;
@@ -84,13 +84,13 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only those with this address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = access::address)]
     email: Option<String>,
     /// Only those with an address at this domain; reads everybody's
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = access::hosted_domain)]
     domain: Option<String>,
     /// Only those of this Workspace domain, as Google signed it; reads everybody's
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = access::hosted_domain)]
     hosted_domain: Option<String>,
     /// Only those who are blocked
     #[arg(long)]
@@ -99,7 +99,7 @@ struct List {
     #[arg(long, value_name = "ID")]
     after: Option<String>,
     /// How many to list at the most
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = table::limit)]
     limit: u32,
     /// Prints JSON instead of a table
     #[arg(long)]
@@ -168,7 +168,8 @@ async fn id_of(opened: &Opened, text: &str) -> Result<(UserId, Option<User>), Fa
 
 fn unknown(text: &str) -> Failure {
     let message = format!("nobody who has signed in has the id or the email {}", harmless(text));
-    Failure::not_so(message).hint("`doorward users list` prints both")
+    Failure::not_so(message)
+        .hint("`doorward users list` prints both; of somebody who was only refused `doorward audit` shows the id")
 }
 
 async fn block(opened: &Opened, text: &str, note: &str, json: bool) -> Result<(), Failure> {
@@ -195,7 +196,7 @@ async fn unblock(opened: &Opened, text: &str, json: bool) -> Result<(), Failure>
     let id_text = harmless(id.as_str());
     if !opened.users.unblock(&id, opened.issuer.as_deref(), &Origin::operator()).await? {
         let failure = Failure::not_so(format!("{id_text} is not blocked by `doorward users block`"));
-        return Err(failure.hint("what [access] says is asked by `doorward access explain`"));
+        return Err(failure.hint("`doorward access explain --email ADDRESS` tells whether [access] keeps them out"));
     }
     if json {
         return print(&format!("{}\n", json!({"id": id.as_str(), "blocked": false})));
@@ -205,7 +206,10 @@ async fn unblock(opened: &Opened, text: &str, json: bool) -> Result<(), Failure>
 }
 
 async fn delete(opened: &Opened, text: &str, is_meant: bool, json: bool) -> Result<(), Failure> {
-    let (id, _) = id_of(opened, text).await?;
+    let (id, user) = id_of(opened, text).await?;
+    if user.is_none() && opened.audit.of(&id, 1).await?.is_empty() {
+        return Err(unknown(text));
+    }
     let id_text = harmless(id.as_str());
     let on_delete = opened.users.on_delete().word();
     if !is_meant {

@@ -8,7 +8,7 @@ use figment::value::{Dict, Value};
 use toml_edit::{ImDocument, Item, TableLike};
 
 use crate::config::keys;
-use crate::config::problem::{Notes, Problem};
+use crate::config::problem::{Notes, Problem, in_words};
 use crate::config::secret::read_up_to;
 use crate::config::sources::{Entry, Layer, Place, Sources};
 
@@ -34,7 +34,7 @@ pub fn read(sources: &Sources, notes: &mut Notes) -> Option<(PathBuf, Vec<Entry>
         }
         Err(error) if error.kind() == ErrorKind::NotFound && sources.file.is_none() => return None,
         Err(error) => {
-            refuse(None, format!("cannot be read: {error}"), "name a file that exists and may be read");
+            refuse(None, format!("cannot be read: {}", in_words(&error)), "name a file that exists and may be read");
             return None;
         }
     };
@@ -73,6 +73,13 @@ fn syntax(message: &str, text: &str, byte: usize) -> (String, String) {
     let (before, after) = text.split_at_checked(byte).unwrap_or((text, ""));
     if before.trim_end_matches([' ', '\t']).ends_with('=') && after.starts_with('=') {
         return ("is not TOML: two = follow each other".to_owned(), "take one of them out".to_owned());
+    }
+    if let Some(twice) = message.split("duplicate key `").nth(1).and_then(|rest| rest.split('`').next()) {
+        let what = format!("says {twice} twice");
+        return (
+            what,
+            format!("keep one of them; what a section holds stands below one [section] line, or as {twice}.…"),
+        );
     }
     let lines: Vec<_> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let remedy = if message.contains("string") || message.contains("quote") {

@@ -119,10 +119,13 @@ const KEYS: [&str; 9] =
 fn rule(table: &Dict, groups: &Groups) -> Result<Rule, Vec<Wrong>> {
     let mut fields = Fields { table, wrongs: Vec::new() };
     for key in table.keys().filter(|key| !KEYS.contains(&key.as_str())) {
-        fields.wrongs.push(Wrong::new(format!("holds {}, which no rule knows", quoted(key)), KEYS.join(", ")));
+        let what = format!("holds {}, which no rule has", quoted(key));
+        let meant = KEYS.into_iter().find(|known| strsim::damerau_levenshtein(known, key) <= 2);
+        let remedy = meant.map(|meant| format!("did you mean {meant}?"));
+        fields.wrongs.push(Wrong::new(what, remedy.unwrap_or_else(|| format!("a rule has {}", KEYS.join(", ")))));
     }
     let host = fields.text("host", host);
-    if !table.contains_key("host") {
+    if !table.contains_key("host") && !fields.wrongs.iter().any(|wrong| wrong.remedy == "did you mean host?") {
         fields.wrongs.push(Wrong::new("names no host", "add host = \"app.example.com\""));
     }
     let path = fields.text("path", path).unwrap_or(PathPattern::Everything);
@@ -166,29 +169,27 @@ impl Fields<'_> {
     fn text<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let taken = match self.table.get(key)? {
             Value::String(_, text) => parse(text),
-            other => {
-                Err(Wrong::new(format!("has {} for {key}, not text", kind(other)), format!("write {key} = \"…\"")))
-            }
+            other => Err(Wrong::new(format!("is {}, not text", kind(other)), format!("write {key} = \"…\""))),
         };
-        taken.map_err(|wrong| self.wrongs.push(wrong)).ok()
+        taken.map_err(|wrong| self.wrongs.push(of(key, wrong))).ok()
     }
 
     fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Vec<T> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let remedy = format!("write {key} = [\"…\", \"…\"]");
         let Value::Array(_, entries) = value else {
-            self.wrongs.push(Wrong::new(format!("has {} for {key}, not a list", kind(value)), remedy));
+            self.wrongs.push(of(key, Wrong::new(format!("is {}, not a list", kind(value)), remedy)));
             return Vec::new();
         };
         if entries.is_empty() {
-            self.wrongs.push(Wrong::new(format!("has an empty list for {key}"), "fill it, or take it out"));
+            self.wrongs.push(of(key, Wrong::new("is an empty list", "fill it, or take it out")));
         }
         let mut taken = Vec::new();
         for entry in entries {
-            let text = entry.as_str().ok_or_else(|| Wrong::new(format!("holds {} in {key}", kind(entry)), &*remedy));
+            let text = entry.as_str().ok_or_else(|| Wrong::new(format!("holds {}, not text", kind(entry)), &*remedy));
             match text.and_then(&parse) {
                 Ok(entry) => taken.push(entry),
-                Err(wrong) => self.wrongs.push(wrong),
+                Err(wrong) => self.wrongs.push(of(key, wrong)),
             }
         }
         taken
@@ -198,17 +199,22 @@ impl Fields<'_> {
         match self.table.get(key)? {
             Value::Bool(_, flag) => Some(*flag),
             other => {
-                let what = format!("has {} for {key}", kind(other));
-                self.wrongs.push(Wrong::new(what, format!("write {key} = true or {key} = false")));
+                let what = format!("is {}, neither true nor false", kind(other));
+                self.wrongs.push(of(key, Wrong::new(what, format!("write {key} = true or {key} = false"))));
                 None
             }
         }
     }
 }
 
+/// The same, said of the field `key`.
+fn of(key: &str, Wrong { what, remedy }: Wrong) -> Wrong {
+    Wrong::new(format!("has a wrong {key}: {what}"), remedy)
+}
+
 fn host(text: &str) -> Result<HostPattern, Wrong> {
     let remedy = "write app.example.com, app.example.com:8443, or *.example.com for all names below example.com";
-    let wrong = || Wrong::new(format!("has {} for host, which is no host", quoted(text)), remedy);
+    let wrong = || Wrong::new(format!("{} is no host", quoted(text)), remedy);
     if let Some(below) = text.strip_prefix("*.") {
         return domain(below).map(HostPattern::Below).map_err(|_| wrong());
     }
@@ -221,7 +227,7 @@ fn host(text: &str) -> Result<HostPattern, Wrong> {
 
 fn path(text: &str) -> Result<PathPattern, Wrong> {
     let remedy = "write /public/* for everything below it, /status for one address, /* for all";
-    let wrong = |why: &str| Wrong::new(format!("has {} for path, which {why}", quoted(text)), remedy);
+    let wrong = |why: &str| Wrong::new(format!("{} {why}", quoted(text)), remedy);
     if text == "/*" {
         return Ok(PathPattern::Everything);
     }
@@ -240,12 +246,13 @@ fn path(text: &str) -> Result<PathPattern, Wrong> {
     Ok(if is_below { PathPattern::Below(stem.to_owned()) } else { PathPattern::Exactly(stem.to_owned()) })
 }
 
-fn method(text: &str) -> Result<String, Wrong> {
+/// A method, in capitals.
+pub fn method(text: &str) -> Result<String, Wrong> {
     let is_method = !text.is_empty() && Method::from_bytes(text.as_bytes()).is_ok();
     if is_method && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new(format!("has {} among its methods", quoted(text)), "write GET, POST and the like, in capitals"))
+    Err(Wrong::new(format!("{} is no method", quoted(text)), "write GET, POST and the like, in capitals"))
 }
 
 fn allow(text: &str) -> Result<Who, Wrong> {
@@ -255,7 +262,7 @@ fn allow(text: &str) -> Result<Who, Wrong> {
         "nobody" => Ok(Who::Nobody),
         _ => {
             let remedy = "write \"everyone\", \"signed_in\" or \"nobody\", or lists in its place";
-            Err(Wrong::new(format!("has {} for allow", quoted(text)), remedy))
+            Err(Wrong::new(format!("{} is not one of its words", quoted(text)), remedy))
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn known(name: &str, groups: &Groups) -> Result<String, Wrong> {
         return Ok(name.to_owned());
     }
     let remedy = format!("add groups.{} = [\"ada@example.com\"], or name another group", name.escape_debug());
-    Err(Wrong::new(format!("names the group {}, which there is not", quoted(name)), remedy))
+    Err(Wrong::new(format!("there is no group {}", quoted(name)), remedy))
 }
 
 fn is_name(name: &str) -> bool {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::accent::Accent;
-use crate::config::problem::{Wrong, quoted};
+use crate::config::problem::{Wrong, in_words, quoted};
 use crate::config::reader::Reader;
 
 /// `[pages]`
@@ -77,13 +77,16 @@ fn logo(path: &Path) -> Result<(), Wrong> {
     let kind = path.extension().and_then(|extension| extension.to_str());
     if !kind.is_some_and(|kind| PICTURES.contains(&kind)) {
         return Err(Wrong::new(
-            format!("{shown} is no picture we serve"),
+            format!("{shown} is none of the pictures that every browser shows"),
             "name a file that ends in .svg, .png or .webp",
         ));
     }
     match fs::metadata(path) {
-        Err(error) => Err(Wrong::new(format!("{shown} cannot be read ({error})"), "name a picture that is there")),
-        Ok(file) if !file.is_file() => Err(Wrong::new(format!("{shown} is no file"), "name a picture")),
+        Err(error) => Err(Wrong::new(
+            format!("{shown} cannot be read: {}", in_words(&error)),
+            "name a picture that is there, and that the account of Doorward may read",
+        )),
+        Ok(file) if !file.is_file() => Err(Wrong::new(format!("{shown} is a folder"), "name the picture in it")),
         Ok(file) if file.len() > LARGEST_LOGO => {
             let most = LARGEST_LOGO / 1024;
             Err(Wrong::new(format!("{shown} is larger than {most} kB"), "make it smaller; it is shown 28 points high"))
@@ -97,8 +100,8 @@ fn folder(path: &Path) -> Result<(), Wrong> {
     match fs::read_dir(path) {
         Ok(_) => Ok(()),
         Err(error) => Err(Wrong::new(
-            format!("{shown} is no folder that can be read ({error})"),
-            "make it with doorward pages export DIR, or take the line out",
+            format!("{shown} is no folder that can be read: {}", in_words(&error)),
+            format!("make one with `doorward pages export {}`, or take the line out", path.display()),
         )),
     }
 }

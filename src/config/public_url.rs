@@ -15,7 +15,7 @@ pub struct PublicUrl {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotPublicUrl {
     /// Not a URL at all.
-    #[error("is not a URL: {0}")]
+    #[error("is not the address of a site")]
     Malformed(url::ParseError),
     /// Neither http nor https.
     #[error("must begin with https:// (or http:// on localhost)")]

@@ -149,17 +149,28 @@ impl Reader {
 
     /// A whole number within bounds.
     pub fn number(&mut self, key: &str, least: usize, most: usize) -> Option<usize> {
-        let number = match self.value(key)? {
+        let range = || format!("write a whole number from {least} to {most}");
+        let value = self.value(key)?;
+        let shown = match &value {
+            Value::Num(_, number) => number.to_i128().map(|number| number.to_string()),
+            Value::String(_, text) => Some(quoted(text)),
+            _ => None,
+        };
+        let number = match value {
             Value::Num(_, number) => Ok(number.to_i128()),
             Value::String(_, text) if !self.is_from_file(key) => Ok(text.trim().parse().ok()),
-            Value::String(..) => Err(Wrong::new("is text, not a number", "write it without quotes")),
+            Value::String(_, text) if text.trim().parse::<u64>().is_ok() => {
+                Err(Wrong::new("is text, not a number", "write it without quotes"))
+            }
+            Value::String(..) => Err(Wrong::new("is text, not a number", range())),
             other => Err(Wrong::new(format!("is {}", kind(&other)), "write a number")),
         };
         let taken = number.and_then(|number| {
             let number = number.and_then(|number| usize::try_from(number).ok());
-            number
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| Wrong::new("is not a number that fits", format!("write one from {least} to {most}")))
+            number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+                let shown = shown.map_or_else(|| "is".to_owned(), |shown| format!("{shown} is"));
+                Wrong::new(format!("{shown} not a number that fits"), range())
+            })
         });
         self.settle(key, taken)
     }
@@ -205,7 +216,10 @@ impl Reader {
         for (number, entry) in (1..).zip(&entries) {
             let entry = match entry {
                 Value::Dict(_, table) => parse(table),
-                other => Err(vec![Wrong::new(format!("is {}", kind(other)), format!("write [[{key}]]"))]),
+                other => {
+                    let remedy = format!("write [[{key}]] on a line of its own, and its fields below");
+                    Err(vec![Wrong::new(format!("is {}, not a table", kind(other)), remedy)])
+                }
             };
             match entry {
                 Ok(entry) => taken.push(entry),

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::{fmt, fs, io};
 
-use crate::config::problem::Wrong;
+use crate::config::problem::{Wrong, in_words};
 
 /// A secret from the configuration. Prints as `…`, whatever it holds.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -50,7 +50,10 @@ pub fn read_text(path: &Path) -> Result<String, Wrong> {
             return Err(Wrong::new(format!("{shown} is larger than 64 KiB"), "name a file that holds nothing else"));
         }
         Err(error) => {
-            return Err(Wrong::new(format!("{shown} cannot be read: {error}"), "name a file that may be read"));
+            return Err(Wrong::new(
+                format!("{shown} cannot be read: {}", in_words(&error)),
+                "name a file that may be read",
+            ));
         }
     };
     let not_text = |_| Wrong::new(format!("{shown} is not UTF-8 text"), "save it again as UTF-8");

@@ -37,7 +37,7 @@ pub enum Listener {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The name has no address.
-    #[error("{host} has no address: {source}")]
+    #[error("{source}")]
     Name {
         /// The name.
         host: String,
@@ -58,6 +58,28 @@ impl ListenError {
     /// Whether another program listens there.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+
+    /// What to do about it, where `key` of the configuration named the place.
+    pub fn remedy(&self, key: &str) -> String {
+        let Self::Bind { source, .. } = self else {
+            return format!("correct {key}, or write an address there, such as 127.0.0.1:3000");
+        };
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("another program listens there: end it, or choose another place with {key}")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!("{key} must be an address of this machine, localhost, or [::] for all that it has")
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "the account that runs Doorward may not use that: choose a port from 1024 on, or a folder of its own, with \
+                 {key}; under systemd AmbientCapabilities=CAP_NET_BIND_SERVICE allows the ports below"
+            ),
+            io::ErrorKind::NotFound => format!("make the folder first, or name another with {key}"),
+            io::ErrorKind::AlreadyExists => format!("move the file away, or name another with {key}"),
+            _ => format!("choose another place with {key}"),
+        }
     }
 }
 

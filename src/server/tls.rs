@@ -19,8 +19,16 @@ use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme}
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::config::problem::in_words;
 use crate::config::server::Tls;
 use crate::server::expiry;
+
+/// The key of the configuration that names the file of the certificate.
+pub const CERT: &str = "server.cert";
+/// And of the key.
+pub const KEY: &str = "server.key";
+/// That of one made here.
+const SELF_SIGNED: &str = "server.tls";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -48,20 +56,28 @@ pub struct Certificate {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{key}: {} cannot be {verb}: {why}; name a file that the account of Doorward may use", path.display())]
     File {
+        /// The key that names it.
+        key: &'static str,
         /// Which.
         path: PathBuf,
+        /// What was to be done with it: read, written.
+        verb: &'static str,
         /// Why.
-        source: io::Error,
+        why: String,
     },
     /// A file is not what it should be.
-    #[error("{}: {what}", path.display())]
+    #[error("{key}: {} {what}; {remedy}", path.display())]
     Content {
+        /// The key that names it.
+        key: &'static str,
         /// Which.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// No certificate could be made.
     #[error("no certificate could be made: {0}")]
@@ -69,8 +85,12 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    fn content(path: &Path, what: impl ToString) -> Self {
-        Self::Content { path: path.to_owned(), what: what.to_string() }
+    fn content(key: &'static str, path: &Path, what: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Content { key, path: path.to_owned(), what: what.into(), remedy }
+    }
+
+    fn file(key: &'static str, path: &Path, verb: &'static str, error: &io::Error) -> Self {
+        Self::File { key, path: path.to_owned(), verb, why: in_words(error) }
     }
 }
 
@@ -78,7 +98,7 @@ impl TlsError {
 pub fn certificate(config: &Config, clock: &dyn Clock) -> Result<Option<Certificate>, TlsError> {
     match &config.server.tls {
         Tls::Off => Ok(None),
-        Tls::Files { cert, key } => from_files(cert, key).map(Some),
+        Tls::Files { cert, key } => from_files((CERT, cert), (KEY, key)).map(Some),
         Tls::SelfSigned(file) => {
             let host = config.public_url.as_url().host_str().unwrap_or("localhost");
             self_signed(host, file, clock).map(Some)
@@ -88,11 +108,12 @@ pub fn certificate(config: &Config, clock: &dyn Clock) -> Result<Option<Certific
 
 /// The certificate that a server of `config` shows first; `None` where it speaks plain http.
 pub fn own_certificate(config: &Config) -> Result<Option<CertificateDer<'static>>, TlsError> {
-    let file = match &config.server.tls {
+    let (key, file) = match &config.server.tls {
         Tls::Off => return Ok(None),
-        Tls::Files { cert, .. } | Tls::SelfSigned(cert) => cert,
+        Tls::Files { cert, .. } => (CERT, cert),
+        Tls::SelfSigned(file) => (SELF_SIGNED, file),
     };
-    chain(file).map(|chain| chain.into_iter().next())
+    chain(key, file).map(|chain| chain.into_iter().next())
 }
 
 /// A client that believes `own` and nothing else, to ask our own server whether it is alive.
@@ -149,17 +170,29 @@ impl ServerCertVerifier for OnlyThis {
 }
 
 /// The certificate chain in `cert` with the key in `key`, both PEM; they may be the same file.
-pub fn from_files(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
-    let chain = chain(cert)?;
-    let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::content(key, "holds no private key (a line -----BEGIN PRIVATE KEY-----)"),
-        other => TlsError::content(key, format!("is not PEM: {other}")),
+/// Each comes with the configuration's key for it.
+pub fn from_files(
+    (cert_key, cert): (&'static str, &Path),
+    (key_key, key): (&'static str, &Path),
+) -> Result<Certificate, TlsError> {
+    let chain = chain(cert_key, cert)?;
+    let no_key = |what| TlsError::content(key_key, key, what, "name the file with the certificate's private key");
+    let key_der = PrivateKeyDer::from_pem_slice(&read(key_key, key)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => no_key("holds no private key (a line -----BEGIN PRIVATE KEY-----)"),
+        _ => no_key("holds a key that was cut off or changed"),
     })?;
     let (fingerprint, ends_at) = (fingerprint(&chain[0]), expiry::not_after(&chain[0]));
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key_der)
-        .map_err(|error| TlsError::content(key, format!("the key does not go with the certificate: {error}")))?;
+    let mut config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key_der).map_err(|error| {
+            let cert = cert.display();
+            let what = match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    format!("holds another key than that of the certificate in {cert}")
+                }
+                error => format!("and the certificate in {cert} cannot be served: {error}"),
+            };
+            TlsError::content(key_key, key, what, "name the certificate and the private key it was made with")
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Certificate { config: Arc::new(config), fingerprint, ends_at })
 }
@@ -171,23 +204,30 @@ pub fn self_signed(host: &str, file: &Path, clock: &dyn Clock) -> Result<Certifi
     let kept = match fs::read_to_string(file) {
         Ok(text) => match valid_until(&text) {
             Some(until) => now + RENEW_BEFORE < until,
-            None => return Err(TlsError::content(file, "was not made by doorward, and is left alone")),
+            None => {
+                let what = "was not made by Doorward, and is left alone";
+                let remedy = "move it away, or name it and its key with server.cert and server.key instead";
+                return Err(TlsError::content(SELF_SIGNED, file, what, remedy));
+            }
         },
         Err(error) if error.kind() == ErrorKind::NotFound => false,
-        Err(source) => return Err(TlsError::File { path: file.to_owned(), source }),
+        Err(error) => return Err(TlsError::file(SELF_SIGNED, file, "read", &error)),
     };
     if !kept {
-        write_private(file, &make(host, now)?).map_err(|source| TlsError::File { path: file.to_owned(), source })?;
+        let written = write_private(file, &make(host, now)?);
+        written.map_err(|error| TlsError::file(SELF_SIGNED, file, "written", &error))?;
     }
-    from_files(file, file)
+    from_files((SELF_SIGNED, file), (SELF_SIGNED, file))
 }
 
-fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(file)?)
+fn chain(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong =
+        |what| TlsError::content(key, file, what, "name the file with the certificate and its chain, as issued");
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(key, file)?)
         .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::content(file, format!("is not PEM: {error}")))?;
+        .map_err(|_| wrong("holds a certificate that was cut off or changed"))?;
     if chain.is_empty() {
-        return Err(TlsError::content(file, "holds no certificate (a line -----BEGIN CERTIFICATE-----)"));
+        return Err(wrong("holds no certificate (a line -----BEGIN CERTIFICATE-----)"));
     }
     Ok(chain)
 }
@@ -231,8 +271,8 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| TlsError::file(key, path, "read", &error))
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

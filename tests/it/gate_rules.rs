@@ -241,19 +241,25 @@ fn a_rule_that_cannot_be_meant_is_refused_with_its_number() {
     let cases = [
         ("allow = \"everyone\"", "number 2 names no host"),
         ("host = \"a.example\"", "number 2 says of nobody that they may pass"),
-        ("host = \"a.example\"\nallow = \"all\"", "number 2 has \"all\" for allow"),
-        ("host = \"https://a.example\"\nallow = \"everyone\"", "which is no host"),
-        ("host = \"*\"\nallow = \"everyone\"", "which is no host"),
+        ("host = \"a.example\"\nallow = \"all\"", "number 2 has a wrong allow: \"all\" is not one of its words"),
+        ("host = \"https://a.example\"\nallow = \"everyone\"", "a wrong host: \"https://a.example\" is no host"),
+        ("host = \"*\"\nallow = \"everyone\"", "\"*\" is no host"),
         ("host = \"a.example\"\npath = \"public\"\nallow = \"everyone\"", "does not begin with a slash"),
         ("host = \"a.example\"\npath = \"/a/../b\"\nallow = \"everyone\"", "has empty segments or dots"),
         ("host = \"a.example\"\npath = \"/a*b\"\nallow = \"everyone\"", "no patterns"),
         ("host = \"a.example\"\nallow = \"everyone\"\nemails = [\"ada@example.com\"]", "beside a list"),
-        ("host = \"a.example\"\nemails = []", "an empty list for emails"),
-        ("host = \"a.example\"\nemails = [\"ada\"]", "is not an email address"),
-        ("host = \"a.example\"\ngroups = [\"admins\"]", "names the group \"admins\", which there is not"),
-        ("host = \"a.example\"\nmethod = \"GET\"\nallow = \"everyone\"", "holds \"method\", which no rule knows"),
+        ("host = \"a.example\"\nemails = []", "a wrong emails: is an empty list"),
+        ("host = \"a.example\"\nemails = [\"ada\"]", "a wrong emails: \"ada\" is not an email address"),
+        ("host = \"a.example\"\ngroups = [\"admins\"]", "there is no group \"admins\""),
+        (
+            "host = \"a.example\"\nmethod = \"GET\"\nallow = \"everyone\"",
+            "holds \"method\", which no rule has; did you mean methods?",
+        ),
         ("host = \"a.example\"\nmethods = [\"get\"]\nallow = \"everyone\"", "in capitals"),
-        ("host = \"a.example\"\ntokens = \"yes\"\nallow = \"everyone\"", "has text for tokens"),
+        (
+            "host = \"a.example\"\ntokens = \"yes\"\nallow = \"everyone\"",
+            "a wrong tokens: is text, neither true nor false",
+        ),
     ];
     for (fields, said) in cases {
         let problems = rule(fields).err().unwrap_or_else(|| panic!("{fields} was taken"));

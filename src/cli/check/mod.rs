@@ -114,6 +114,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "names", depth: Depth::All, judge: site::names },
     Check { name: "redirect-uri", depth: Depth::Configuration, judge: site::redirect_uri },
     Check { name: "certificate-files", depth: Depth::Configuration, judge: site::certificate_files },
+    Check { name: "pages", depth: Depth::Configuration, judge: site::pages },
     Check { name: "database", depth: Depth::Start, judge: database::plan },
     Check { name: "users-table", depth: Depth::Start, judge: database::users_table },
     Check { name: "database-version", depth: Depth::All, judge: database::version },

@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::config::server::{Listen, Tls};
 use crate::names::Names;
+use crate::pages::Pages;
 use crate::server::tls;
 use crate::web::paths::CALLBACK;
 
@@ -79,11 +80,18 @@ pub fn redirect_uri(seen: &Seen) -> Vec<Finding> {
 /// Whether the certificate and the key hold that the configuration names; one of our own is made when it is needed.
 pub fn certificate_files(seen: &Seen) -> Vec<Finding> {
     match &seen.config().server.tls {
-        Tls::Files { cert, key } => match tls::from_files(cert, key) {
+        Tls::Files { cert, key } => match tls::from_files((tls::CERT, cert), (tls::KEY, key)) {
             Ok(_) => vec![Finding::fine(format!("{} and its key fit together", cert.display()))],
             Err(error) => vec![Failure::configuration(error.to_string()).into()],
         },
         Tls::SelfSigned(_) => vec![Finding::skipped("server.tls is \"self-signed\": made when it is needed")],
         Tls::Off => vec![Finding::skipped("Doorward itself speaks plain http here")],
     }
+}
+
+/// What is wrong with the owner's own pages, a warning for each: ours stand in their place. Nothing where nothing is.
+pub fn pages(seen: &Seen) -> Vec<Finding> {
+    let warning =
+        |flaw: String| Finding::warning(format!("{flaw}; ours is used in its place: mend the file, or delete it"));
+    Pages::flaws(&seen.config().pages).into_iter().map(warning).collect()
 }

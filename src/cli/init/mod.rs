@@ -180,6 +180,7 @@ fn listed(client: &Client, default: &PublicUrl) -> Option<PublicUrl> {
 
 fn not_written(path: &Path, error: &io::Error) -> Failure {
     Failure::not_so(format!("{} cannot be written: {error}", path.display()))
+        .hint("run this in a folder that you may write to, or name a file in one with --config")
 }
 
 /// A file beside `path` that only its owner may read; it is gone unless it is kept.

@@ -5,6 +5,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use crate::cli::failure::Failure;
 use crate::cli::output::talk;
 
+/// The way on without anybody who answers.
+const UNASKED: &str = "begin again, or say all with options: `doorward init --help` names them, and --yes asks nothing";
+
 /// Somebody who may be asked, or nobody.
 pub struct Questions {
     somebody: bool,
@@ -31,9 +34,12 @@ impl Questions {
             drop(stderr);
             let mut line = String::new();
             let read = io::stdin().lock().read_line(&mut line);
-            let read = read.map_err(|error| Failure::not_so(format!("no answer can be read: {error}")))?;
+            let read =
+                read.map_err(|error| Failure::not_so(format!("no answer can be read: {error}")).hint(UNASKED))?;
             match (line.trim(), default) {
-                _ if read == 0 => return Err(Failure::not_so("no answer came, and nothing was written")),
+                _ if read == 0 => {
+                    return Err(Failure::not_so("no answer came, and nothing was written").hint(UNASKED));
+                }
                 ("", Some(default)) => return Ok(default.to_owned()),
                 ("", None) => {}
                 (answer, _) => return Ok(answer.to_owned()),

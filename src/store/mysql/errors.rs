@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::{DriverError, Error, IoError, ServerError};
 
 use crate::config::database::Mysql;
+use crate::config::problem::in_words;
 use crate::store::StoreError;
 
 /// What can be done about an error.
@@ -59,7 +60,7 @@ pub fn store_error(error: &Error) -> StoreError {
 
 /// The error in its own words: the driver puts the same two before them, once for each layer it went through.
 fn said(error: &impl ToString) -> String {
-    error.to_string().trim_start_matches("Input/output error: ").to_owned()
+    in_words(error).trim_start_matches("Input/output error: ").to_owned()
 }
 
 fn distrusted(why: &str) -> StoreError {
@@ -92,7 +93,11 @@ fn server_error(error: &ServerError) -> StoreError {
         | 3796..=3799
         | 4031 => StoreError::Unavailable(text),
         // Read-only by an option, by the transaction, by a group; a disk or a table that is full.
-        1021 | 1114 | 1290 | 1792 | 1836 | 3100 | 3501 => StoreError::ReadOnly(text),
+        1021 | 1114 => StoreError::ReadOnly(format!("{text}. Make room on its disk, or for that table")),
+        1290 | 1792 | 1836 | 3100 | 3501 => StoreError::ReadOnly(format!(
+            "{text}. Where it is a replica, name the primary under [database] (or in its url); otherwise let it take \
+             changes again"
+        )),
         1142 | 1143 => StoreError::Schema(format!(
             "the database account lacks a right: {text}. `doorward doctor` says which, and what an administrator types"
         )),
@@ -147,7 +152,8 @@ pub fn create_it_yourself(message: &str, name: &str, user: &str) -> String {
 
 /// What it means that an answer did not come within `limit`.
 pub fn late(what: &str, limit: Duration) -> StoreError {
-    StoreError::Unavailable(format!("{what} took longer than {} ms", limit.as_millis()))
+    let limit = limit.as_millis();
+    StoreError::Unavailable(format!("{what} took longer than {limit} ms: the database is too busy, or out of reach"))
 }
 
 /// The code that the server gave, if it was the server.

@@ -151,7 +151,9 @@ impl Hosts {
 
     async fn open(&self, host: &Host, database: Option<&str>) -> Result<mysql_async::Result<(Conn, bool)>> {
         let addresses = self.names.resolve(&host.name).await;
-        let addresses = addresses.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let addresses = addresses.map_err(|error| {
+            StoreError::Unavailable(format!("{error}. Correct the host under [database], or the one in its url"))
+        })?;
         let opts = self.options(host).resolved_ips(Some(addresses)).db_name(database);
         Ok(settle(Conn::new(opts)).await)
     }

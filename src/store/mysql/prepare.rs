@@ -188,7 +188,9 @@ async fn work_or_wait(connection: &mut Lease, table: &str, issuer: Option<&str>)
         let since = Instant::now();
         while !holder.take(conn).await? {
             if since.elapsed() > WAIT {
-                return Err(StoreError::Unavailable("another instance is making the tables ready".to_owned()));
+                return Err(StoreError::Unavailable(
+                    "another instance is making the tables ready; wait until it has".to_owned(),
+                ));
             }
             sleep(PAUSE).await;
         }
@@ -278,7 +280,9 @@ impl Holder {
     async fn renew(&self, conn: &mut Conn) -> Result<()> {
         let renew = "update doorward_meta set changed_at = unix_timestamp() + ? where name = 'lease' and value = ?";
         let (_, rows) = run(conn, renew, vec![param(LEASE), param(self.0.as_str())]).await?;
-        let lost = || StoreError::Unavailable("another instance took over making the tables ready".to_owned());
+        let lost = || {
+            StoreError::Unavailable("another instance took over making the tables ready; wait until it has".to_owned())
+        };
         if rows == 1 { Ok(()) } else { Err(lost()) }
     }
 
