@@ -131,6 +131,9 @@ impl Walk<'_> {
 
     fn leaf(&mut self, key: String, item: &Item, place: Place) {
         if keys::find(&key).is_some() {
+            let rows = item.as_array_of_tables().into_iter().flat_map(|tables| tables.iter());
+            let rows = rows.filter_map(|table| self.place(table.span()).line).collect();
+            let place = Place { rows, ..place };
             let tables = item.as_array_of_tables().map(|tables| tables.iter().map(|table| self::table(table)));
             let value = match tables {
                 Some(tables) => Value::from(tables.collect::<Vec<_>>()),
@@ -161,7 +164,7 @@ impl Walk<'_> {
 
     fn place(&self, span: Option<Range<usize>>) -> Place {
         let line = span.map(|span| position(self.text, span.start).0);
-        Place { layer: Layer::File, origin: self.origin.to_owned(), line }
+        Place { layer: Layer::File, origin: self.origin.to_owned(), line, rows: Vec::new() }
     }
 }
 

@@ -225,8 +225,14 @@ impl Reader {
                 Ok(entry) => taken.push(entry),
                 Err(wrongs) => {
                     is_whole = false;
+                    let line = self.place(key).and_then(|place| place.rows.get(number - 1).copied());
                     for Wrong { what, remedy } in wrongs {
                         self.refuse(key, Wrong::new(format!("number {number} {what}"), remedy));
+                        self.notes
+                            .problems
+                            .last_mut()
+                            .into_iter()
+                            .for_each(|problem| problem.line = line.or(problem.line));
                     }
                 }
             }

@@ -62,6 +62,8 @@ pub struct Place {
     pub origin: String,
     /// The line in the file, counted from 1.
     pub line: Option<usize>,
+    /// Of a list of tables the line where each begins.
+    pub rows: Vec<usize>,
 }
 
 /// One thing said in one place. No `Debug`: the value may be a secret.
@@ -78,7 +80,11 @@ pub struct Entry {
 impl Entry {
     /// An entry whose value is text.
     pub fn text(key: impl Into<String>, text: &str, layer: Layer, origin: impl Into<String>) -> Self {
-        Self { key: key.into(), value: Value::from(text), place: Place { layer, origin: origin.into(), line: None } }
+        Self {
+            key: key.into(),
+            value: Value::from(text),
+            place: Place { layer, origin: origin.into(), line: None, rows: Vec::new() },
+        }
     }
 }
 

@@ -46,19 +46,21 @@ pub enum Reason {
     #[error("rule {0} decides")]
     Rule(usize),
     /// This rule lets nobody pass by a token.
-    #[error("rule {0} takes no tokens")]
+    #[error("rule {0} takes no tokens: a person comes with a browser there")]
     NoTokens(usize),
     /// No rule names the host.
-    #[error("no rule names this host")]
+    #[error("no rule names this host: add one under [[gate.rules]]")]
     UnknownHost,
     /// Rules name the host, and none of them this path and method.
-    #[error("no rule of this host speaks of this path and method")]
+    #[error("no rule of this host speaks of this path and method: add one, or widen one, under [[gate.rules]]")]
     NoRule,
     /// This rule looks at the path or the method, and it cannot be told for certain what the app will see.
     #[error("rule {0} looks at path or method, and what the app would see of them is uncertain")]
     Uncertain(usize),
     /// There are rules, and nobody whom we believe told what is asked for.
-    #[error("no trusted proxy told what is asked for")]
+    #[error(
+        "no trusted proxy told what is asked for: `doorward proxy-config` prints what it sends, and server.trusted_proxies must hold its address"
+    )]
     NoTarget,
 }
 

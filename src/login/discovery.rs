@@ -155,7 +155,11 @@ impl Discovery {
             Err(why) => {
                 // Once for each reason: everybody who wants to sign in meanwhile asks again.
                 if last_failure.as_ref().is_none_or(|(_, last)| *last != why) {
-                    tracing::warn!(issuer = self.issuer, reason = why, "the provider cannot be asked");
+                    tracing::warn!(
+                        issuer = self.issuer,
+                        reason = why,
+                        "the provider cannot be asked; nobody new can sign in until it answers"
+                    );
                 }
                 *last_failure = Some((Instant::now(), why.clone()));
                 Err(why)

@@ -32,7 +32,8 @@ impl Endpoint for MetricsDoor {
             return Ok(answer.status(StatusCode::NOT_FOUND).content_type("text/plain; charset=utf-8").body(hint));
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(answer.status(StatusCode::METHOD_NOT_ALLOWED).header("allow", "GET, HEAD").finish());
+            let answer = answer.status(StatusCode::METHOD_NOT_ALLOWED).header("allow", "GET, HEAD");
+            return Ok(answer.content_type("text/plain; charset=utf-8").body("ask with GET\n"));
         }
         self.0.measure().await;
         Ok(answer.content_type(metrics::CONTENT_TYPE).body(metrics::text()))

@@ -40,7 +40,7 @@ impl Fault {
             Self::BadToken => told(
                 "This token admits nobody",
                 "The API token is not known here: it was revoked, its time is over, or part of it is missing.",
-                "Make a new one on the page of your account, or with `doorward login` at a terminal.",
+                "Make a new one on the page of your account, or with doorward login at a terminal.",
                 ("Go to your account", paths.to(ACCOUNT)),
             ),
             Self::NotSignedIn => told(
@@ -188,7 +188,7 @@ fn too_little(fault: &Fault, paths: &Paths) -> Told {
         Fault::ScopeTooNarrow => told(
             "This token does not reach as far",
             "The token may show who you are, and no more.",
-            "Use a token with the scope `account`.",
+            "Use a token with the scope account.",
             ("Go to your account", account),
         ),
         Fault::SessionRequired => told(

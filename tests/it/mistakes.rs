@@ -185,6 +185,10 @@ fn what_is_wrong_in_the_file_is_said_with_its_value_its_reason_and_the_remedy() 
             ],
         ),
         (
+            "[[gate.rules]]\nhost = \"a.example\"\nallow = \"nobody\"\n[[gate.rules]]\nallow = \"nobody\"",
+            &["7: gate.rules: number 2 names no host; add host = "],
+        ),
+        (
             "[groups]\nstaff = [\"id:\"]",
             &["5: groups.staff: \"id:\" is no id; write id: and what `doorward users list`"],
         ),

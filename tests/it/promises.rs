@@ -24,7 +24,9 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
 fn tests_named(text: &str) -> BTreeSet<(String, String)> {
     let quoted = text.split('`').skip(1).step_by(2);
     let named = quoted.filter_map(|words| words.split_once("::"));
-    named.map(|(file, test)| (file.to_owned(), test.to_owned())).collect()
+    // What lies in a room within the file is in the file all the same.
+    let test = |test: &str| test.rsplit("::").next().unwrap_or(test).to_owned();
+    named.map(|(file, named)| (file.to_owned(), test(named))).collect()
 }
 
 #[test]

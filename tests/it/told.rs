@@ -15,7 +15,7 @@ use crate::site::instance::Site;
 use crate::site::visitors::{SCRIPT, TokenHolder, Visitor};
 
 /// Words of ours and of libraries that nobody outside has to know.
-const INSIDE: [&str; 8] = ["os error", "::", "Err(", "Some(", "panick", "None", "unwrap", "said for the log"];
+const INSIDE: [&str; 9] = ["`", "os error", "::", "Err(", "Some(", "panick", "None", "unwrap", "said for the log"];
 
 fn site() -> PublicUrl {
     PublicUrl::parse("https://example.com/auth").expect("an address")
@@ -78,7 +78,7 @@ async fn every_problem_of_the_api_names_the_way_on() {
         (nobody.get("/api/me").await, 401, "Sign in"),
         (nobody.ask(Method::GET, "/api/me", &[of_nobody]).await, 401, "Make a new one"),
         (nobody.ask(Method::GET, "/api/me", &[of_nobody, of_nobody]).await, 400, "/api/docs"),
-        (narrow.get("/api/sessions").await, 403, "the scope `account`"),
+        (narrow.get("/api/sessions").await, 403, "the scope account"),
         (
             token.send_json(Method::POST, "/api/tokens", &json!({ "name": "x" })).await,
             403,
