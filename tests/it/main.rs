@@ -36,6 +36,7 @@ mod floods;
 mod front_door;
 mod gate;
 mod gate_rules;
+mod history;
 mod host;
 mod hosts;
 mod house_rules;

@@ -3,6 +3,7 @@
 pub mod axe;
 pub mod binary;
 pub mod browser;
+pub mod crowd;
 pub mod databases;
 pub mod demo;
 pub mod desk;
@@ -12,6 +13,7 @@ pub mod faults;
 pub mod flood;
 pub mod front;
 pub mod gallery;
+pub mod history;
 pub mod independent;
 pub mod instance;
 pub mod line;

@@ -245,8 +245,14 @@ impl ScriptedProvider {
     /// The person of the script agrees to the request in `url`, which came from the product. What their browser brings
     /// back.
     pub fn approve(&self, url: &Url) -> Answer {
+        let person = self.script().person.clone();
+        self.approve_as(url, person)
+    }
+
+    /// The same for a person of one's own choice, while others come and go.
+    pub fn approve_as(&self, url: &Url, person: Map<String, Value>) -> Answer {
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-        let code = self.state.grant(&query).expect("an authorization request that is complete");
+        let code = self.state.grant(&query, person).expect("an authorization request that is complete");
         let iss = self.script().names_itself.then(|| self.issuer().to_owned());
         Answer { code: Some(code), state: query.get("state").cloned(), iss, error: None }
     }
@@ -321,7 +327,7 @@ impl State {
 
     /// Everybody who comes is the person of the script and agrees.
     fn authorize(&self, request: &Request, script: &Script) -> Canned {
-        let Some(code) = self.grant(&request.query) else { return Canned::status(400) };
+        let Some(code) = self.grant(&request.query, script.person.clone()) else { return Canned::status(400) };
         let mut back = Url::parse(&request.query["redirect_uri"]).expect("a redirect URI");
         back.query_pairs_mut().append_pair("code", &code).append_pair("state", &request.query["state"]);
         if script.names_itself {
@@ -331,7 +337,7 @@ impl State {
     }
 
     /// A code for the request in `query`, where it is one that we insist on.
-    fn grant(&self, query: &HashMap<String, String>) -> Option<String> {
+    fn grant(&self, query: &HashMap<String, String>, person: Map<String, Value>) -> Option<String> {
         let is = |name: &str, value: &str| query.get(name).is_some_and(|given| given == value);
         let is_ours = is("client_id", &self.script().client_id)
             && is("response_type", "code")
@@ -343,7 +349,7 @@ impl State {
             nonce: query.get("nonce").cloned(),
             challenge: query.get("code_challenge")?.clone(),
             redirect_uri: query.get("redirect_uri")?.clone(),
-            person: self.script().person,
+            person,
         };
         let mut grants = self.grants.lock().expect("no test panicked here");
         let code = format!("code-{}-{}", grants.len(), query["state"]);
