@@ -85,6 +85,7 @@ mod security_headers;
 mod server;
 mod sessions;
 mod shutdown;
+mod soak;
 mod static_binary;
 mod store;
 mod supervisor;

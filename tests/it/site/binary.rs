@@ -1,6 +1,7 @@
 //! The real binary as a child process: what a person starts, with a configuration of the test's own and nothing of
 //! this machine's environment.
 
+use std::env;
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -133,9 +134,11 @@ pub fn run(command: &mut Command) -> Ran {
     Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// `doorward` in `folder`, with an empty environment.
+/// `doorward` in `folder`, with an empty environment: the one that was built beside the tests, or the one that
+/// `DOORWARD_TEST_EXECUTABLE` names.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let executable = env::var_os("DOORWARD_TEST_EXECUTABLE").unwrap_or_else(|| env!("CARGO_BIN_EXE_doorward").into());
+    let mut command = Command::new(executable);
     command.current_dir(folder).env_clear();
     command
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::site::binary::Binary;
 use crate::site::demo::provider;
-use crate::site::program::{PATIENCE, PAUSE, free_port};
+use crate::site::program::{PATIENCE, PAUSE, Program, free_port};
 use crate::site::visitors::{Anonymous, Visitor};
 
 /// How long whoever is signed in may wait for an answer while others flood us: a build without optimisation, on a machine
@@ -41,6 +41,14 @@ pub struct Holdings {
     pub threads: usize,
     /// Memory that is resident.
     pub resident_kib: usize,
+}
+
+impl Holdings {
+    /// What `program` holds now.
+    pub fn of(program: &Program) -> Self {
+        let (descriptors, threads) = (program.descriptors(), program.status("Threads"));
+        Self { descriptors, threads, resident_kib: program.status("VmRSS") }
+    }
 }
 
 /// What somebody signed in heard during a flood.
@@ -73,12 +81,7 @@ impl Flooded {
 
     /// What it holds now.
     pub fn holdings(&self) -> Holdings {
-        let program = &self.site.program;
-        Holdings {
-            descriptors: program.descriptors(),
-            threads: program.status("Threads"),
-            resident_kib: program.status("VmRSS"),
-        }
+        Holdings::of(&self.site.program)
     }
 
     /// A connection to it.
