@@ -72,10 +72,22 @@ pub struct InApp {
     pub is_android: bool,
 }
 
+/// How WebKit's window in an app of Apple's phones and tablets describes itself where the app adds nothing: as Safari does, but
+/// for the word Safari. Every browser there says that word, most with a name of their own before it. A site that was put on the
+/// home screen describes itself in the very same way.
+fn is_window_of_webkit(user_agent: &str) -> bool {
+    let is_theirs = ["(iPhone;", "(iPad;", "(iPod"].iter().any(|device| user_agent.contains(device));
+    is_theirs
+        && ["AppleWebKit/", " Mobile/"].iter().all(|mark| user_agent.contains(mark))
+        && !user_agent.contains("Safari/")
+        && !BROWSERS.iter().any(|(mark, _)| user_agent.contains(mark))
+}
+
 /// The app whose window `user_agent` is. `None`: a browser, as far as it says.
 pub fn in_app(user_agent: &str) -> Option<InApp> {
     let name = APPS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
-    let is_window = name.is_some() || (user_agent.contains(WEBVIEW) && !user_agent.contains(OPERA_MINI));
+    let is_of_android = user_agent.contains(WEBVIEW) && !user_agent.contains(OPERA_MINI);
+    let is_window = name.is_some() || is_of_android || is_window_of_webkit(user_agent);
     is_window.then(|| InApp { name, is_android: user_agent.contains("Android") })
 }
 

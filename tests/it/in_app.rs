@@ -16,6 +16,22 @@ const CHROME: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHT
 /// A browser that is made of Android's WebView.
 const OPERA_MINI: &str = "Mozilla/5.0 (Linux; U; Android 10; SM-G960F Build/QP1A; wv) AppleWebKit/537.36 (KHTML, like \
                           Gecko) Version/4.0 Chrome/95.0.4638.50 Mobile Safari/537.36 OPR/60.0.2254.59405";
+/// An app that shows a page in WebKit's own window and adds nothing.
+const SOME_APP_OF_APPLES: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like \
+                                  Gecko) Mobile/15E148";
+/// Browsers there are made of the same window, and say so in their names.
+const BROWSERS_OF_APPLES: [&str; 6] = [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/140.0.7339.39 \
+     Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPad; CPU OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/142.0 Mobile/15E148 \
+     Safari/605.1.15",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/8.1 Mobile/15E148",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 \
+     EdgiOS/139.0.3405.86 Mobile/15E148 Safari/605.1.15",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 \
+     Mobile/15E148 DuckDuckGo/7 Safari/605.1.15",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+];
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
                       Version/18.6 Mobile/15E148 Safari/604.1";
 
@@ -40,6 +56,7 @@ async fn whoever_sits_in_another_app_is_shown_the_way_out() {
         (INSTAGRAM, "You are inside <bdi>Instagram</bdi>"),
         (FACEBOOK, "You are inside <bdi>Facebook</bdi>"),
         (SOME_APP, "You are inside another app"),
+        (SOME_APP_OF_APPLES, "You are inside another app"),
     ] {
         let answer = asked(&site, user_agent, "/login?rd=%2F%3Fa%3D1%26b&prompt=select_account").await;
         assert_eq!(answer.status, 200, "{user_agent}: {answer:#?}");
@@ -68,7 +85,7 @@ async fn whoever_wants_to_stay_there_signs_in_there() {
 #[tokio::test]
 async fn browsers_and_other_providers_are_left_alone() {
     let google = site("google").await;
-    for user_agent in [CHROME, SAFARI, OPERA_MINI, "curl/8.14.1", ""] {
+    for user_agent in [CHROME, SAFARI, OPERA_MINI, "curl/8.14.1", ""].into_iter().chain(BROWSERS_OF_APPLES) {
         assert_eq!(asked(&google, user_agent, "/login").await.status, 303, "{user_agent}");
     }
     let elsewhere = site("keycloak").await;
