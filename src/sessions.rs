@@ -79,9 +79,11 @@ impl Sessions {
         Self { store, lookups, recent, clock, access, limits, owed: Arc::default() }
     }
 
-    /// Goes on where `before` stood: what the store has not been told yet is not forgotten.
+    /// Goes on where `before` stood: what the store has not been told yet is not forgotten, and a sign-out that was under way
+    /// there is known here.
     pub fn take_over(&mut self, before: &Self) {
         self.owed = Arc::clone(&before.owed);
+        self.recent = Arc::new(before.recent.lasting(self.limits.cache));
     }
 
     /// How long a session opened now may live.

@@ -5,7 +5,7 @@
 //! forget everything, what is still under way included. Only who was known is kept, never that somebody was not.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::credential::Hashed;
@@ -18,7 +18,7 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub struct Recent {
     keep: Duration,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +41,13 @@ pub struct Forgetting<'a>(&'a Recent);
 impl Recent {
     /// Keeps each answer for `keep`; none at all where that is zero.
     pub fn new(keep: Duration) -> Self {
-        Self { keep, kept: Mutex::default() }
+        Self { keep, kept: Arc::default() }
+    }
+
+    /// The same answers for as long as `keep` says from now on: what is changed by whoever still goes by the time before is
+    /// forgotten here, too.
+    pub fn lasting(&self, keep: Duration) -> Self {
+        Self { keep, kept: Arc::clone(&self.kept) }
     }
 
     /// What was answered for `handle`, if that may be said again.
@@ -83,12 +89,11 @@ impl Recent {
         Forgetting(self)
     }
 
+    /// Also where nothing is kept by now: others may keep what the same changes end.
     fn forget_now(&self) {
-        if !self.keep.is_zero() {
-            let mut kept = self.kept();
-            kept.round += 1;
-            kept.answers.clear();
-        }
+        let mut kept = self.kept();
+        kept.round += 1;
+        kept.answers.clear();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -114,6 +114,19 @@ async fn with_a_cache_another_instance_refuses_within_its_time_and_this_one_at_o
 }
 
 #[tokio::test]
+async fn with_a_cache_a_sign_out_under_way_while_the_configuration_is_read_again_is_known_after_it() {
+    for (before, after) in [(60, 60), (0, 60), (60, 30)] {
+        let site = Site::start_with(|config| config.sessions.cache = Duration::from_secs(before)).await;
+        let ada = site.sign_in("ada").await;
+        let handle = Plain::presented(ada.browser().cookie(&site.session_cookie()).expect("a session"));
+        let (old, new) = site.read_again(|config| config.sessions.cache = Duration::from_secs(after));
+        assert!(new.sessions.find(&handle).await.expect("SQLite").is_some(), "{before} {after}");
+        old.sessions.end(&handle).await.expect("SQLite");
+        assert!(new.sessions.find(&handle).await.expect("SQLite").is_none(), "{before} {after}: it is said again");
+    }
+}
+
+#[tokio::test]
 async fn with_a_cache_an_answer_is_given_again_while_the_database_is_away_but_never_beyond_the_session() {
     let Some((site, line)) = Site::behind_a_line_with(|config| config.sessions.cache = Duration::from_secs(60)).await
     else {
