@@ -42,25 +42,23 @@ pub struct Context {
     pub flags: Flags,
     /// The environment: names and values. May hold secrets.
     pub environment: Vec<(String, String)>,
+    /// The names of variables of ours whose values are not text.
+    garbled: Vec<String>,
 }
 
 impl Context {
     /// Takes in the command line and the environment.
-    pub fn new(flags: Flags, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Failure> {
-        let mut known = Vec::new();
+    pub fn new(flags: Flags, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let (mut known, mut garbled) = (Vec::new(), Vec::new());
         for (name, value) in environment {
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => known.push((name, value)),
-                // To guess at its letters could make a different secret of it.
-                Err(_) if name.starts_with(config::sources::PREFIX) => {
-                    let message = format!("the environment variable {name} is not UTF-8 text");
-                    return Err(Failure::configuration(message).hint("set it again, or use the configuration file"));
-                }
+                Err(_) if name.starts_with(config::sources::PREFIX) => garbled.push(name),
                 Err(_) => {}
             }
         }
-        Ok(Self { flags, environment: known })
+        Self { flags, environment: known, garbled }
     }
 
     /// The configuration with what there is to say about it; a provider may be missing.
@@ -95,6 +93,7 @@ impl Context {
             folder: PathBuf::new(),
             flags: flags.into_iter().flatten().collect(),
             environment: self.environment.clone(),
+            garbled: self.garbled.clone(),
             takes_tutorial_variables: true,
         }
     }
@@ -106,11 +105,14 @@ fn no_provider(loaded: &Loaded) -> Failure {
         Some(file) => format!("{} names no provider", file.display()),
         None => "there is no configuration file".to_owned(),
     };
+    // A variable that is misspelt may be all there is.
+    let noticed: String = loaded.warnings.iter().map(|warning| format!("\n{warning}")).collect();
     Failure::configuration(format!(
         "nobody can sign in: {read}. Three ways on:\n  \
          doorward demo                   see it work now, with a pretend provider and nothing to set up\n  \
          doorward init                   answer a few questions and have config.toml written\n  \
          doorward --config config.toml   serve your site; config.toml.example shows how such a file begins\n\
-         Whoever has GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET and the MYSQL_ variables of the tutorials set needs no file"
+         Whoever has GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET and the MYSQL_ variables of the tutorials set needs no \
+         file{noticed}"
     ))
 }

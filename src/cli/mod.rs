@@ -117,7 +117,7 @@ pub fn main(
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(failure::USAGE));
         }
     };
-    let ran = Context::new(cli.flags, environment).and_then(|context| run(cli.command, context));
+    let ran = run(cli.command, Context::new(cli.flags, environment));
     crate::logging::flush();
     match ran {
         Ok(()) => ExitCode::SUCCESS,

@@ -81,21 +81,41 @@ fn entry(text: &str) -> Result<String, Wrong> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// A domain as an entry of a list: bare, whole, in lower case.
+const BARE_DOMAIN: &str =
+    "write a bare domain, such as example.com; it stands for itself alone, not for the ones below it";
+
+/// A domain as an entry of a list: bare, whole, in lower case, and somebody's: nobody has an address at `com`, and a slip such
+/// as `ada` for an address would pass for a rule.
 pub fn domain(text: &str) -> Result<String, Wrong> {
-    let domain = entry(text)?;
-    let is_domain = domain.split('.').all(|label| !label.is_empty()) && !domain.contains(['@', '/', ':', ',']);
-    if is_domain {
-        return Ok(domain);
+    let domain = host(text)?;
+    if !domain.contains('.') {
+        let remedy =
+            "write a whole domain, such as example.com, or where a list takes them an address, ada@example.com";
+        return Err(Wrong::new(format!("{} is neither a domain nor an address", quoted(text)), remedy));
     }
-    let remedy = "write a bare domain, such as example.com; it stands for itself alone, not for the ones below it";
-    Err(Wrong::new(format!("{} is not a domain", quoted(text)), remedy))
+    let suffix = psl::suffix(domain.as_bytes()).filter(|suffix| suffix.typ() == Some(psl::Type::Icann));
+    if suffix.is_some_and(|suffix| suffix == domain.as_str()) {
+        let what =
+            format!("{} belongs to many owners (publicsuffix.org), and nobody has an address there", quoted(text));
+        return Err(Wrong::new(what, BARE_DOMAIN));
+    }
+    Ok(domain)
+}
+
+/// The name of a host as it stands behind an @, or in a cookie: bare, whole, in lower case.
+pub fn host(text: &str) -> Result<String, Wrong> {
+    let host = entry(text)?;
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
+    if host.split('.').all(is_label) {
+        return Ok(host);
+    }
+    Err(Wrong::new(format!("{} is not a domain", quoted(text)), BARE_DOMAIN))
 }
 
 /// An address as an entry of a list, in lower case.
 pub fn email(text: &str) -> Result<String, Wrong> {
     let email = entry(text)?;
-    let is_email = email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && domain(host).is_ok());
+    let is_email = email.rsplit_once('@').is_some_and(|(name, at)| !name.is_empty() && host(at).is_ok());
     if is_email && !email.contains(',') {
         return Ok(email);
     }

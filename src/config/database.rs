@@ -1,5 +1,6 @@
 //! `[database]`: where we remember.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -62,7 +63,7 @@ impl Mysql {
 
     /// The hosts for people to read: `db1:3306, db2:3306`.
     pub fn whereabouts(&self) -> String {
-        let hosts: Vec<_> = self.hosts().map(|host| format!("{}:{}", host.name, host.port)).collect();
+        let hosts: Vec<_> = self.hosts().map(|host| host.to_string()).collect();
         hosts.join(", ")
     }
 }
@@ -74,6 +75,13 @@ pub struct Host {
     pub name: String,
     /// The port.
     pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
 }
 
 /// Encryption towards the database.
@@ -99,6 +107,11 @@ const URL: &str = "database.url";
 const URL_FILE: &str = "database.url_file";
 const PARTS: [&str; 6] =
     ["database.host", "database.port", "database.user", "database.password", "database.password_file", "database.name"];
+/// The two parts that a server cannot do without, and what each is.
+const USER: &str = "database.user";
+const USER_MEANS: &str = "the account that may write to the database";
+const NAME: &str = "database.name";
+const NAME_MEANS: &str = "the database, as in \"use NAME\"";
 /// What only a server needs.
 const ONLY_MYSQL: [&str; 3] = ["database.tls", "database.ca_file", "database.max_connections"];
 
@@ -171,15 +184,20 @@ fn by_url(reader: &mut Reader) -> Place {
 }
 
 fn in_parts(reader: &mut Reader) -> Place {
+    let wrong_before = reader.notes.problems.len();
     let hosts = reader.parse("database.host", hosts).unwrap_or_else(|| vec!["localhost".to_owned()]);
     let port = reader.number("database.port", 1, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(3306);
-    let user = required(reader, "database.user", "the account that may write to the database");
     let password = match reader.one_of(&["database.password", "database.password_file"]) {
         Some(0) => reader.parse("database.password", |text| Ok(Secret::new(text))),
         Some(_) => reader.secret_file("database.password_file"),
         None => None,
     };
-    let name = required(reader, "database.name", "the database, as in \"use NAME\"");
+    // Of a lone key that is wrong itself nobody knows whether a server was meant: one mistake is said once.
+    let is_lone = PARTS.iter().filter(|key| reader.is_said(key)).count() == 1;
+    if !is_lone || reader.notes.problems.len() == wrong_before {
+        require_account_and_name(reader);
+    }
+    let (user, name) = (filled(reader, USER, USER_MEANS), filled(reader, NAME, NAME_MEANS));
     let password = password.unwrap_or_default();
     let mut hosts = hosts.into_iter();
     let host = hosts.next().unwrap_or_default();
@@ -187,11 +205,22 @@ fn in_parts(reader: &mut Reader) -> Place {
     Place::Mysql(Mysql { host, port, others, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
 }
 
-fn required(reader: &mut Reader, key: &str, meaning: &str) -> String {
-    if !reader.is_said(key) && !reader.is_misspelt(key) {
-        let remedy = format!("write {} = \"…\" under [database]: {meaning}", last(key));
-        reader.refuse_beside(key, &PARTS, Wrong::new("is missing", remedy));
-    }
+fn require_account_and_name(reader: &mut Reader) {
+    let is_missing = |key: &str| !reader.is_said(key) && !reader.is_misspelt(key);
+    let (key, what, remedy) = match [USER, NAME].map(is_missing) {
+        [false, false] => return,
+        [true, false] => (USER, "is missing".to_owned(), format!("write user = \"…\" under [database]: {USER_MEANS}")),
+        [false, true] => (NAME, "is missing".to_owned(), format!("write name = \"…\" under [database]: {NAME_MEANS}")),
+        [true, true] => (
+            USER,
+            format!("is missing, and so is {NAME}"),
+            format!("write both under [database]: {USER_MEANS}, and {NAME_MEANS}"),
+        ),
+    };
+    reader.refuse_beside(key, &PARTS, Wrong::new(what, remedy));
+}
+
+fn filled(reader: &mut Reader, key: &str, meaning: &str) -> String {
     let filled = |text: &str| match text {
         "" => Err(Wrong::new("is empty", format!("name {meaning}"))),
         text => Ok(text.to_owned()),

@@ -13,6 +13,9 @@ use crate::config::secret::Secret;
 const EXAMPLE: &str = "write mysql://user:password@host:3306/name, special characters percent-encoded, or in parts: \
                        host, user, password, name";
 
+/// The other way, in which nothing needs to be encoded.
+const IN_PARTS: &str = "or write the parts, host, user, password and name, where nothing is encoded";
+
 /// Which database `text` means. A path is as it stands in the text.
 pub fn parse(text: &str) -> Result<Place, Wrong> {
     match text.split_once(':') {
@@ -45,6 +48,16 @@ fn sqlite(path: &str) -> Result<Place, Wrong> {
 }
 
 fn mysql(text: &str) -> Result<Mysql, Wrong> {
+    read(text).map_err(|wrong| match unescaped(text) {
+        Some(found) => {
+            let what = format!("holds a {found} before its last @, as a password does that is not percent-encoded");
+            Wrong::new(what, format!("write %{:02X} for that {found}; {IN_PARTS}", u32::from(found)))
+        }
+        None => wrong,
+    })
+}
+
+fn read(text: &str) -> Result<Mysql, Wrong> {
     let wrong = |what: &str| Wrong::new(what, EXAMPLE);
     // The parser skips line ends wherever they stand; behind the scheme one would hide from us where the password is.
     if !text.contains("://") {
@@ -54,7 +67,10 @@ fn mysql(text: &str) -> Result<Mysql, Wrong> {
     let url = Url::parse(&text).map_err(|error| wrong(&format!("cannot be read as a URL: {error}")))?;
     let decoded = |part: &str, name: &str| {
         let decoded = percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
-        decoded.map_err(|_| wrong(&format!("has a {name} that is not UTF-8 text")))
+        decoded.map_err(|_| {
+            let what = format!("has a {name} that is not UTF-8 text once its % are read as percent-encoding");
+            Wrong::new(what, format!("write %25 for a % that means itself; {IN_PARTS}"))
+        })
     };
     if url.fragment().is_some() {
         return Err(wrong("holds a #, behind which nothing counts"));
@@ -79,6 +95,14 @@ fn mysql(text: &str) -> Result<Mysql, Wrong> {
     let password = Secret::new(decoded(url.password().unwrap_or_default(), "password")?);
     let port = url.port().unwrap_or(3306);
     Ok(Mysql { host, port, others, user, password, name, tls: Tls::Auto, max_connections: MAX_CONNECTIONS })
+}
+
+/// What ends the hosts of a URL, where an @ comes after it: most likely it stands in the password, and what comes before is
+/// taken for the host.
+fn unescaped(text: &str) -> Option<char> {
+    let (_, rest) = text.split_once("://")?;
+    let at = rest.find(['/', '?', '#'])?;
+    if rest[at..].contains('@') { rest[at..].chars().next() } else { None }
 }
 
 /// The line with its first host alone, and the further ones: no URL has more than one.

@@ -140,6 +140,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let is_unread = !notes.problems.is_empty() && file.is_none();
     entries.extend(sources::environment(&sources.environment, &mut notes));
     entries.extend(sources::flags(&sources.flags, &mut notes));
+    notes.problems.extend(sources::garbled(&sources.garbled));
     if is_unread {
         // What else is said cannot be judged without the file: a key that is missing may stand in it.
         return Err(Problems(notes.problems));
@@ -149,14 +150,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     }
     warn_of_exposure(file.as_deref(), &entries, &mut notes);
     let shown = file.as_ref().map(|path| (path.display().to_string(), file::folder_of(path)));
-    let mut reader = Reader::new(entries, shown, sources.folder.clone(), notes);
+    let state = sources::state_directory(&sources.environment);
+    let mut reader = Reader::new(entries, shown, sources.folder.clone(), notes).keeping_in(state);
     let config = read(&mut reader);
     let provider = config.provider.as_ref().map(|provider| provider.name.as_str());
     let settings = show::settings(&reader, &config.public_url.to_string(), provider);
     if reader.notes.problems.is_empty() {
         Ok(Loaded { config, warnings: reader.notes.warnings, file, settings })
     } else {
-        Err(Problems(reader.notes.problems))
+        let mut problems = reader.notes.problems;
+        problems.extend(reader.notes.strangers);
+        Err(Problems(problems))
     }
 }
 
@@ -185,7 +189,7 @@ fn read(reader: &mut Reader) -> Config {
         groups,
         pages: Pages::read(reader),
         log: Log::read(reader),
-        metrics: Metrics::read(reader),
+        metrics: Metrics::read(reader, &server.listen),
         server,
         public_url,
     }

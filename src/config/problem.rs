@@ -74,6 +74,8 @@ pub struct Notes {
     pub warnings: Vec<String>,
     /// Keys that were most likely meant by others that there are not.
     pub misspelt: Vec<String>,
+    /// Variables of ours that are no settings and look like one: no problem by themselves, and perhaps why there is another.
+    pub strangers: Vec<Problem>,
 }
 
 impl Notes {

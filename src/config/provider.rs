@@ -42,6 +42,9 @@ pub struct Provider {
 /// Google's issuer.
 pub const GOOGLE_ISSUER: &str = "https://accounts.google.com";
 
+/// The client of `config.toml.example`, id and secret, which is nobody's.
+pub const EXAMPLE: (&str, &str) = ("1234567890-abcdef.apps.googleusercontent.com", "GOCSPX-from-Googles-console");
+
 /// The preset for Google, without a client.
 pub fn google() -> Provider {
     Provider {
@@ -142,8 +145,23 @@ fn client(reader: &mut Reader, provider: &mut Provider, public_url: &PublicUrl) 
             None
         }
     };
-    if let Some((key, _)) = client_secret.as_ref().filter(|(_, found)| found.reveal().trim().is_empty()) {
-        reader.refuse(key, Wrong::new("is empty", "copy the secret from the provider's console"));
+    match &client_secret {
+        Some((key, found)) if found.reveal().trim().is_empty() => {
+            reader.refuse(key, Wrong::new("is empty", "copy the secret from the provider's console"));
+        }
+        Some((key, found)) if found.reveal().contains('…') || found.reveal().ends_with("...") => {
+            reader.refuse(key, Wrong::new("is a placeholder", "copy the secret from the provider's console"));
+        }
+        Some((key, found)) if found.reveal() == EXAMPLE.1 => reader.notes.warn(format!(
+            "{key} still holds what config.toml.example says: copy the secret from the provider's console"
+        )),
+        _ => {}
+    }
+    if client_id.as_deref() == Some(EXAMPLE.0) {
+        let id = &id;
+        reader.notes.warn(format!(
+            "{id} still holds what config.toml.example says: copy the client id from the provider's console"
+        ));
     }
     let is_googles = |id: &str| id.ends_with(".apps.googleusercontent.com");
     if provider.issuer == GOOGLE_ISSUER && client_id.as_deref().is_some_and(|id| !is_googles(id)) {

@@ -20,6 +20,8 @@ pub struct Reader {
     /// The file as it is shown, and the folder that its paths and the defaults are relative to.
     file: Option<(String, PathBuf)>,
     folder: PathBuf,
+    /// Where a service may keep what it makes itself, where whoever started us says so.
+    state: Option<PathBuf>,
     /// What is wrong so far, and what is worth a sentence.
     pub notes: Notes,
 }
@@ -31,7 +33,12 @@ impl Reader {
         entries.sort_by_key(|entry| entry.place.layer);
         let places = entries.iter().map(|entry| (entry.key.clone(), entry.place.clone())).collect();
         let merged = entries.into_iter().fold(Figment::new(), |merged, entry| merged.merge(entry));
-        Self { merged, places, file, folder, notes }
+        Self { merged, places, file, folder, state: None, notes }
+    }
+
+    /// The same, keeping what we make ourselves in `state`.
+    pub fn keeping_in(self, state: Option<PathBuf>) -> Self {
+        Self { state, ..self }
     }
 
     /// Where `key` was said, if anywhere.
@@ -254,6 +261,16 @@ impl Reader {
         match (self.layer(key), &self.file) {
             (None | Some(Layer::File), Some((_, folder))) => folder.join(path),
             _ => self.folder.join(path),
+        }
+    }
+
+    /// Where a file is kept that we make because `key` asks for it: beside what says `key`, where it is already or nobody knows
+    /// a better place.
+    pub fn kept(&self, key: &str, name: &str) -> PathBuf {
+        let beside = self.resolved(key, Path::new(name));
+        match &self.state {
+            Some(state) if !beside.exists() => state.join(name),
+            _ => beside,
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[server]`: where we listen and whom we believe.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +49,32 @@ pub enum Listen {
     },
     /// `unix:/run/doorward.sock`
     Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether nobody could listen at both places at once, as far as the words tell.
+    pub fn collides_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix(path), Self::Unix(other)) => path == other,
+            (Self::Tcp { host, port }, Self::Tcp { host: other, port: theirs }) => {
+                port == theirs && *port != 0 && (overlap(host, other) || overlap(other, host))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether an address of `host` is among those of `other`.
+fn overlap(host: &str, other: &str) -> bool {
+    match (host.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(IpAddr::V4(all))) if all.is_unspecified() => one.is_ipv4(),
+        // Every address of version 6 means every address of version 4 as well, unless the system was told otherwise.
+        (_, Ok(all)) if all.is_unspecified() => true,
+        (Ok(one), Ok(other)) => one == other,
+        (Ok(IpAddr::V4(one)), Err(_)) => one == Ipv4Addr::LOCALHOST && other.eq_ignore_ascii_case("localhost"),
+        (Ok(IpAddr::V6(one)), Err(_)) => one.is_loopback() && other.eq_ignore_ascii_case("localhost"),
+        _ => host.eq_ignore_ascii_case(other),
+    }
 }
 
 /// Our own TLS.
@@ -126,7 +152,7 @@ fn tls(reader: &mut Reader) -> Tls {
     let word = reader.word("server.tls", &[("off", false), ("self-signed", true)]);
     let (cert, key) = (reader.path("server.cert"), reader.path("server.key"));
     match (word, cert, key) {
-        (Some(true), None, None) => Tls::SelfSigned(reader.resolved("server.tls", SELF_SIGNED.as_ref())),
+        (Some(true), None, None) => Tls::SelfSigned(reader.kept("server.tls", SELF_SIGNED)),
         (None, Some(cert), Some(key)) => {
             if secret::is_world_readable(&key) {
                 reader.notes.warn(secret::exposed(&key));

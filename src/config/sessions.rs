@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Host;
 
-use crate::config::access::domain;
+use crate::config::access::host;
 use crate::config::problem::{Wrong, quoted};
 use crate::config::public_url::PublicUrl;
 use crate::config::reader::Reader;
@@ -62,8 +62,8 @@ impl Sessions {
             let key = if reader.is_said("sessions.lifetime") { "sessions.lifetime" } else { "sessions.idle" };
             let what = format!(
                 "a session would end after {} though it may rest for {}",
-                humantime::format_duration(sessions.lifetime),
-                humantime::format_duration(sessions.idle)
+                in_units(sessions.lifetime),
+                in_units(sessions.idle)
             );
             reader.refuse(key, Wrong::new(what, "make sessions.lifetime at least as long as sessions.idle"));
         }
@@ -78,10 +78,18 @@ impl Sessions {
     }
 }
 
+/// A length of time as an operator writes it: `40d`, where the days of the calendar would be a month and nine of them.
+fn in_units(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m"), (1, "s")];
+    let (length, unit) = units.into_iter().find(|(length, _)| seconds.is_multiple_of(*length)).unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
 /// A domain that the host of `public_url` lies in and that belongs to one owner.
 fn cookie_domain(text: &str, public_url: &PublicUrl) -> Result<String, Wrong> {
     let wrong = |what: &str, remedy: &str| Err(Wrong::new(format!("{} {what}", quoted(text)), remedy));
-    let Ok(domain) = domain(text.strip_prefix('.').unwrap_or(text)) else {
+    let Ok(domain) = host(text.strip_prefix('.').unwrap_or(text)) else {
         return wrong("is not a domain", "write example.com to share the session with app.example.com and the like");
     };
     if !public_url.is_https() {

@@ -25,6 +25,8 @@ pub struct Sources {
     pub flags: Vec<Flag>,
     /// The environment, names and values. May hold secrets.
     pub environment: Vec<(String, String)>,
+    /// The names of variables of ours whose values are not text.
+    pub garbled: Vec<String>,
     /// Whether the tutorials' variables (`MYSQL_HOST` …) fill what is not said otherwise.
     pub takes_tutorial_variables: bool,
 }
@@ -117,11 +119,30 @@ pub fn environment(variables: &[(String, String)], notes: &mut Notes) -> Vec<Ent
         if keys::find(&key).is_some() {
             entries.push(Entry::text(key, value, Layer::Environment, name));
         } else if !name.starts_with(OF_TESTS) {
-            let meant = keys::nearest(&key).map(|key| format!("; did you mean {}?", variable(&key)));
-            notes.warn(format!("the environment variable {name} is no setting{}", meant.unwrap_or_default()));
+            let meant = keys::nearest(&key).map(|key| format!("did you mean {}?", variable(&key)));
+            let said = meant.as_ref().map(|meant| format!("; {meant}")).unwrap_or_default();
+            notes.warn(format!("the environment variable {name} is no setting{said}"));
+            notes.strangers.extend(meant.map(|remedy| Problem {
+                origin: name.clone(),
+                line: None,
+                key: String::new(),
+                what: "is no setting".to_owned(),
+                remedy,
+            }));
         }
     }
     entries
+}
+
+/// A problem for each variable of ours whose value is no text: to guess at its letters could make a different secret of it.
+pub fn garbled(names: &[String]) -> impl Iterator<Item = Problem> + '_ {
+    names.iter().map(|name| Problem {
+        origin: name.clone(),
+        line: None,
+        key: String::new(),
+        what: "is not UTF-8 text".to_owned(),
+        remedy: "set the variable again, or use the configuration file".to_owned(),
+    })
 }
 
 /// What the command line says.
@@ -141,6 +162,12 @@ pub fn flags(flags: &[Flag], notes: &mut Notes) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// Where systemd lets a service write (`StateDirectory=`, systemd.exec(5)): the first of them, if there is one.
+pub fn state_directory(variables: &[(String, String)]) -> Option<PathBuf> {
+    let (_, folders) = variables.iter().find(|(name, _)| name == "STATE_DIRECTORY")?;
+    folders.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// The variable that sets `key`.

@@ -56,7 +56,7 @@ pub struct Certificate {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read or written.
-    #[error("{key}: {} cannot be {verb}: {why}; name a file that the account of Doorward may use", path.display())]
+    #[error("{key}: {} cannot be {verb}: {why}; {remedy}", path.display())]
     File {
         /// The key that names it.
         key: &'static str,
@@ -66,6 +66,8 @@ pub enum TlsError {
         verb: &'static str,
         /// Why.
         why: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A file is not what it should be.
     #[error("{key}: {} {what}; {remedy}", path.display())]
@@ -90,7 +92,13 @@ impl TlsError {
     }
 
     fn file(key: &'static str, path: &Path, verb: &'static str, error: &io::Error) -> Self {
-        Self::File { key, path: path.to_owned(), verb, why: in_words(error) }
+        let remedy = if key == SELF_SIGNED {
+            "let the account of Doorward read and write it and its folder, give it a place under systemd with \
+             StateDirectory=doorward, or name files of yours with server.cert and server.key instead"
+        } else {
+            "name a file that the account of Doorward may use"
+        };
+        Self::File { key, path: path.to_owned(), verb, why: in_words(error), remedy }
     }
 }
 

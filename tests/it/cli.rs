@@ -169,5 +169,5 @@ fn a_variable_of_ours_that_is_not_text_is_refused_and_named() {
     doorward.args(["config", "check"]).env("DOORWARD_PAGES__TITLE", OsStr::from_bytes(b"a\xff"));
     let ran = run(doorward.env("OTHER", OsStr::from_bytes(b"\xff")));
     assert_eq!(ran.code, 78, "{ran:#?}");
-    assert!(ran.stderr.contains("DOORWARD_PAGES__TITLE is not UTF-8 text"), "{ran:#?}");
+    assert!(ran.stderr.contains("DOORWARD_PAGES__TITLE: is not UTF-8 text"), "{ran:#?}");
 }

@@ -351,7 +351,7 @@ fn what_is_shown_of_a_database_hides_its_password_and_nothing_else() {
 #[test]
 fn a_database_may_have_several_hosts() {
     let url = file("database.url = \"mysql://u:p,%40w@db1:3307,db2,[::1]:3308/d\"").config();
-    assert_eq!(mysql(&url).whereabouts(), "db1:3307, db2:3306, ::1:3308");
+    assert_eq!(mysql(&url).whereabouts(), "db1:3307, db2:3306, [::1]:3308");
     assert_eq!((mysql(&url).password.reveal(), mysql(&url).name.as_str()), ("p,@w", "d"));
     let parts = file("[database]\nhost = \"db1, db2\"\nport = 3307\nuser = \"u\"\nname = \"d\"").config();
     assert_eq!(mysql(&parts).whereabouts(), "db1:3307, db2:3307");
@@ -395,6 +395,24 @@ fn a_database_can_be_said_in_one_line() {
     for url in refused {
         assert_eq!(file(&format!("database.url = \"{url}\"")).refused(), ["database.url"], "{url}");
     }
+    for (url, words) in [
+        (
+            "mysql://site:p/w@localhost/site",
+            "holds a / before its last @, as a password does that is not percent-encoded; write %2F",
+        ),
+        ("mysql://site:1/w@localhost/site", "write %2F for that /; or write the parts"),
+        ("mysql://site:p#w@localhost/site", "write %23 for that #"),
+        ("mysql://site:p?w@localhost/site", "write %3F for that ?"),
+        ("mysql://site:p@w/x@localhost/site", "write %2F for that /"),
+        (
+            "mysql://site:100%ff@localhost/site",
+            "a password that is not UTF-8 text once its % are read as percent-encoding; write %25",
+        ),
+        ("mysql://site@localhost/site#x", "holds a #, behind which nothing counts"),
+    ] {
+        let problem = file(&format!("database.url = \"{url}\"")).problem();
+        assert!(problem.contains(words), "{problem}");
+    }
 }
 
 #[test]
@@ -404,7 +422,14 @@ fn a_database_in_parts_takes_an_empty_password_and_asks_for_what_is_missing() {
     assert_eq!(mysql(&config).host, "localhost");
     assert_eq!(mysql(&config).password, Secret::new(""));
     assert_eq!(mysql(&config).tls, database::Tls::On { ca_file: Some(said.folder.path().join("ca.pem")) });
-    assert_eq!(file("database.host = \"h\"").refused(), ["database.user", "database.name"]);
+    let both = file("database.host = \"h\"").problem();
+    assert!(both.contains("database.user: is missing, and so is database.name; write both under [database]"), "{both}");
+    // Of a lone key that is wrong nobody knows whether a server was meant at all.
+    for port in ["0", "99999", "\"x\"", "true"] {
+        assert_eq!(file(&format!("database.port = {port}")).refused(), ["database.port"], "{port}");
+    }
+    assert_eq!(file("database.port = 3307").refused(), ["database.user"]);
+    assert_eq!(file("database = { port = 0, user = \"u\" }").refused(), ["database.port", "database.name"]);
     let socket = file("[database]\nhost = \"/run/mysqld.sock\"\nuser = \"u\"\nname = \"d\"");
     assert_eq!(socket.refused(), ["database.host"]);
     let off = file("[database]\nuser = \"u\"\nname = \"d\"\ntls = \"off\"\nca_file = \"x\"");
@@ -524,6 +549,9 @@ fn only_asymmetric_signatures_are_taken() {
     assert_eq!(config.provider.expect("a provider").algorithms, ["PS256", "ES384"]);
 }
 
+/// A slip for an address, and what belongs to so many that nobody has an address there.
+const NOBODYS: [&str; 4] = ["ada", "com", "co.uk", "COM"];
+
 /// IDN-08: what would let in the wrong people, or nobody, without a word.
 #[test]
 fn an_access_list_refuses_entries_that_cannot_be_meant() {
@@ -533,8 +561,19 @@ fn an_access_list_refuses_entries_that_cannot_be_meant() {
         let said = file(&format!("access.emails = [\"{entry}\"]"));
         assert_eq!(said.refused(), ["access.emails"], "{entry:?}");
     }
-    for entry in
-        ["", "*", "*.example.com", ".example.com", "@example.com", "exam ple.com", "example.com\\u200B", "a..b"]
+    for entry in [
+        "",
+        "*",
+        "*.example.com",
+        ".example.com",
+        "@example.com",
+        "exam ple.com",
+        "example.com\\u200B",
+        "a..b",
+        "a.b;c.d",
+    ]
+    .into_iter()
+    .chain(NOBODYS)
     {
         for key in ["access.email_domains", "access.hosted_domains"] {
             assert_eq!(file(&format!("{key} = [\"{entry}\"]")).refused(), [key], "{entry:?}");
@@ -558,9 +597,15 @@ fn the_blocked_are_addresses_and_domains_and_whoever_may_sign_up_is_one_of_two_w
     assert_eq!(access.blocked, ["eve@example.com", "evil.example"]);
     assert_eq!(access.sign_up, SignUp::Existing);
     assert_eq!(nothing().config().access.sign_up, SignUp::Open);
-    for entry in ["", "*", "@evil.example", "eve@", "*.evil.example", "evil..example", "a@b,c@d", "evil.example "] {
+    let slips = ["", "*", "@evil.example", "eve@", "*.evil.example", "evil..example", "a@b,c@d", "evil.example "];
+    for entry in slips.into_iter().chain(NOBODYS) {
         assert_eq!(file(&format!("access.blocked = [\"{entry}\"]")).refused(), ["access.blocked"], "{entry:?}");
     }
+    let problem = file("access.blocked = [\"ada\"]").problem();
+    assert!(problem.contains("\"ada\" is neither a domain nor an address; write a whole domain"), "{problem}");
+    // Somebody's own, though others may have one below it; and a machine of one's own behind an @.
+    let said = file("access = { blocked = [\"github.io\"], emails = [\"ada@intranet\"] }");
+    assert_eq!(said.config().access.blocked, ["github.io"]);
     let problem = file("access.sign_up = \"closed\"").problem();
     assert!(problem.contains("\"open\" or \"existing\""), "{problem}");
 }
@@ -594,6 +639,12 @@ fn sessions_last_five_minutes_at_the_least_and_no_longer_than_their_lifetime() {
     assert_eq!(file("sessions.idle = \"299s\"").refused(), ["sessions.idle"]);
     assert_eq!(file("sessions = { idle = \"2d\", lifetime = \"1d\" }").refused(), ["sessions.lifetime"]);
     assert_eq!(file("sessions.idle = \"31d\"").refused(), ["sessions.idle"]);
+    // As people write it, not in the months of the calendar.
+    for (idle, shown) in [("40d", "40d"), ("31days 12h", "756h"), ("4weeks 3d", "31d"), ("50000m 1s", "3000001s")] {
+        let problem = file(&format!("sessions.idle = \"{idle}\"")).problem();
+        let expected = format!("a session would end after 30d though it may rest for {shown}; make");
+        assert!(problem.contains(&expected), "{problem}");
+    }
     assert_eq!(file("sessions = { idle = \"x\", lifetime = \"1h\" }").refused(), ["sessions.idle"]);
     assert_eq!(file("sessions.idle = 7").refused(), ["sessions.idle"]);
     assert_eq!(file("sessions.persistent = \"true\"").refused(), ["sessions.persistent"]);
@@ -613,6 +664,33 @@ fn places_to_listen_and_proxies_are_read() {
     assert_eq!(listen("unix:/run/d.sock"), Listen::Unix(Path::new("/run/d.sock").to_owned()));
     let relative = file("server.listen = \"unix:d.sock\"");
     assert_eq!(relative.config().server.listen, Listen::Unix(relative.folder.path().join("d.sock")));
+    let both =
+        |server: &str, metrics: &str| file(&format!("server.listen = {server:?}\nmetrics.listen = {metrics:?}\n"));
+    for (server, metrics) in [
+        ("localhost:3000", "localhost:3000"),
+        ("0.0.0.0:3000", "127.0.0.1:3000"),
+        ("127.0.0.1:3000", "0.0.0.0:3000"),
+        ("[::]:3000", "127.0.0.1:3000"),
+        ("[::1]:3000", "localhost:3000"),
+        ("0.0.0.0:3000", "localhost:3000"),
+        ("Site.example:3000", "site.example:3000"),
+        ("unix:d.sock", "unix:d.sock"),
+    ] {
+        let said = both(server, metrics);
+        assert_eq!(said.refused(), ["metrics.listen"], "{server} {metrics}");
+        assert!(said.problem().contains("is where server.listen takes connections"), "{}", said.problem());
+    }
+    for (server, metrics) in [
+        ("localhost:3000", "localhost:9464"),
+        ("localhost:0", "localhost:0"),
+        ("127.0.0.1:3000", "127.0.0.2:3000"),
+        ("0.0.0.0:3000", "[::1]:3000"),
+        ("site.example:3000", "localhost:3000"),
+        ("unix:d.sock", "unix:metrics.sock"),
+        ("unix:d.sock", "localhost:3000"),
+    ] {
+        assert!(both(server, metrics).config().metrics.listen.is_some(), "{server} {metrics}");
+    }
     for text in
         ["3000", ":3000", "localhost", "localhost:", "localhost:99999", "::1:3000", "http://localhost:3000", "unix:"]
     {

@@ -1,9 +1,12 @@
 //! `doorward doctor` on sites that are well and on sites that are not: each thing that can be wrong is made wrong, and the
 //! check of its name says so.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use doorward::clock::{Clock, SystemClock};
 use serde_json::Value;
@@ -215,6 +218,136 @@ async fn what_is_wrong_with_the_database_is_told_apart() {
     }
 }
 
+/// Runs `command` as somebody who is not root, whom no mode would keep out; `folder` and what is in it become theirs.
+pub fn as_somebody<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    const SOMEBODY: u32 = 65_534;
+    if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+        return command;
+    }
+    for path in [folder.to_owned(), folder.join("config.toml")] {
+        chown(path, Some(SOMEBODY), Some(SOMEBODY)).expect("root may");
+    }
+    command.uid(SOMEBODY).gid(SOMEBODY)
+}
+
+#[test]
+fn a_database_file_that_could_not_be_made_or_written_is_found_before_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["shut", "folder.db"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    fs::write(folder.path().join("shut.db"), "").expect("a file");
+    for (name, mode) in [("shut", 0o555), ("shut.db", 0o444)] {
+        fs::set_permissions(folder.path().join(name), Permissions::from_mode(mode)).expect("its mode");
+    }
+    for (place, words) in [
+        ("nowhere/doorward.db", "there is no folder nowhere. Create it (mkdir -p nowhere)"),
+        ("shut/doorward.db", "Let the account that runs Doorward write to the folder shut"),
+        ("folder.db", "a folder of that name is there"),
+        ("config.toml/doorward.db", "config.toml is no folder"),
+        ("shut.db", "Let the account that runs Doorward write to both"),
+    ] {
+        let port = free_port();
+        let site = format!("public_url = \"http://localhost:{port}\"\nserver.listen = \"localhost:{port}\"\n");
+        binary::configure(folder.path(), &format!("{site}{PROVIDER_AWAY}[database]\nurl = \"sqlite:{place}\"\n"));
+        let run = |arguments: &[&str]| {
+            let mut command = binary::command(folder.path());
+            binary::run(as_somebody(command.args(arguments), folder.path()))
+        };
+        let checked = run(&["config", "check"]);
+        assert!(checked.code != 0 && checked.stderr.contains(words), "{place}: {checked:#?}");
+        Told::new(run(&["doctor", "--json"])).is("database", "failure", &[words]);
+        // Nothing that was found is wrong about what a start meets; a file that is there is waited for.
+        if place != "shut.db" {
+            let served = run(&["serve"]);
+            assert!(served.code == 78 && served.stderr.contains(words), "{place}: {served:#?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_hosts_is_looked_at_by_itself() {
+    let Some(server) = Server::start() else { return };
+    let Some(replica) = Server::start_with(vec!["--read-only=1".to_owned()]) else { return };
+    let (place, port) = (server.database().await.place(), |server: &Server| {
+        url::Url::parse(&server.url()).expect("a URL").port().expect("a port")
+    });
+    let (first, second, dead) = (port(&server), port(&replica), free_port());
+    // This way of writing this machine's address is one that Doorward does not take for it.
+    let overheard = format!("[::ffff:127.0.0.1]:{first}");
+    let provider = provider().await;
+    let at = |hosts: &str| {
+        let url = format!("mysql://root@{hosts}/{}", place.name);
+        not_running(&format!("{}[database]\nurl = {url:?}\ntls = \"off\"\n", google(&provider))).0
+    };
+    let told = at(&format!("127.0.0.1:{dead},{overheard},127.0.0.1:{second}"));
+    let words = [
+        &*format!("127.0.0.1:{dead}: the database cannot be asked: nobody answers as MySQL"),
+        "the other hosts stand in for it",
+    ];
+    told.is("database", "warning", &words);
+    let ready = told.checks.iter().find(|check| check["name"] == "database").expect("the first one");
+    assert!(ready["outcome"] == "ok" && ready["found"].to_string().contains("at the start Doorward will"), "{ready}");
+    told.is("database-version", "ok", &[]);
+    let said = told.ran.stdout.clone();
+    assert!(
+        said.contains(&format!("\"127.0.0.1:{second}: MariaDB")) && said.contains(", takes no changes (read_only)"),
+        "{said}"
+    );
+    let heard = format!("[::ffff:7f00:1]:{first}: people's names and addresses travel");
+    told.is("database-encryption", "warning", &[&heard]);
+    assert!(said.contains(&format!("127.0.0.1:{second}: not encrypted, and does not leave this machine")), "{said}");
+    // The first one was made as careless as servers are, the second one is as it comes.
+    told.is(
+        "database-strictness",
+        "warning",
+        &[&format!("[::ffff:7f00:1]:{first}: the server's sql_mode is not strict")],
+    );
+    told.is("database-cluster", "ok", &[&format!("[::ffff:7f00:1]:{first}, 127.0.0.1:{second}: a server by itself")]);
+    let checked = |hosts: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("mysql://root@{hosts}/{}", place.name);
+        binary::configure(folder.path(), &format!("{}[database]\nurl = {url:?}\ntls = \"off\"\n", google(&provider)));
+        binary::run(binary::command(folder.path()).args(["config", "check"]))
+    };
+    let ran = checked(&format!("127.0.0.1:{first},127.0.0.1:{dead}"));
+    assert!(ran.code == 0 && ran.stderr.contains(words[0]), "{ran:#?}");
+
+    // Where none is left there is no other to stand in.
+    let told = at(&format!("127.0.0.1:{dead},127.0.0.1:{}", free_port()));
+    told.is("database", "failure", &["nobody answers as MySQL"]);
+    told.is("database-version", "skipped", &["could not be looked at"]);
+    assert!(!told.ran.stdout.contains("stand in for it"), "{:#?}", told.ran);
+    // And where only one that takes no changes is left, that is a failure.
+    let told = at(&format!("127.0.0.1:{dead},127.0.0.1:{second}"));
+    told.is("database-version", "failure", &["takes no changes (read_only)"]);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_served_is_found_whether_doorward_runs_or_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let site = format!("public_url = \"https://localhost:{port}\"\nserver.listen = \"localhost:{port}\"\n");
+    let files = "server.cert = \"site.crt\"\nserver.key = \"site.key\"\n";
+    binary::configure(folder.path(), &format!("{site}{files}{PROVIDER_AWAY}"));
+    let ((certificate, key), (_, of_another)) = (made_for_localhost(|_| ()), made_for_localhost(|_| ()));
+    let keep = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("a file");
+        fs::set_permissions(folder.path().join(name), Permissions::from_mode(0o600)).expect("its mode");
+    };
+    doctor(folder.path()).is("certificate-files", "failure", &["site.crt", "No such file"]);
+    keep("site.crt", "nothing of the kind");
+    doctor(folder.path()).is("certificate-files", "failure", &["site.crt", "holds no certificate"]);
+    keep("site.crt", &certificate);
+    doctor(folder.path()).is("certificate-files", "failure", &["site.key", "No such file"]);
+    keep("site.key", &certificate);
+    doctor(folder.path()).is("certificate-files", "failure", &["site.key", "holds no private key"]);
+    keep("site.key", &of_another);
+    doctor(folder.path()).is("certificate-files", "failure", &["site.key", "key", "certificate"]);
+    keep("site.key", &key);
+    doctor(folder.path()).is("certificate-files", "ok", &["site.crt and its key fit together"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_lax_full_and_read_only_is_said_to_be_so() {
     let options = ["--sql-mode=", "--max-connections=12", "--read-only=1"].map(str::to_owned);
@@ -228,6 +361,20 @@ async fn a_server_that_is_lax_full_and_read_only_is_said_to_be_so() {
     told.is("database-strictness", "warning", &["sql_mode is not strict", "STRICT_TRANS_TABLES"]);
     told.is("database-connections", "warning", &["of the server's 12 connections", "Doorward takes up to 16"]);
     told.is("database-encryption", "ok", &["does not leave this machine"]);
+
+    // Enough for this instance, and nearly all of them gone to others.
+    let pool = mysql_async::Pool::new(server.url().as_str());
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(pool.get_conn().await.expect("a connection"));
+    }
+    let few = format!("{}[database]\nurl = {url:?}\nmax_connections = 4\n", google(&provider));
+    let (told, _folder) = not_running(&few);
+    told.is("database-connections", "warning", &["Doorward takes up to 4", "\"Too many connections\" will come"]);
+    drop(held);
+    pool.disconnect().await.expect("a pool can be left");
+    let (told, _folder) = not_running(&few);
+    told.is("database-connections", "ok", &["in use, and Doorward takes up to 4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

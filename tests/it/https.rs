@@ -11,8 +11,9 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::doctor::as_somebody;
 use crate::site::binary::{self, Binary, PROVIDER_AWAY};
-use crate::site::program::{PATIENCE, free_port};
+use crate::site::program::{PATIENCE, Program, free_port};
 use crate::site::visitors::{Anonymous, Visitor};
 use crate::wrong_turns;
 
@@ -57,6 +58,7 @@ fn lay_files(folder: &Path, cert: &str, key: &str) -> String {
 async fn a_certificate_of_its_own_is_kept_and_is_the_one_that_was_told() {
     let mut site = self_signed(PROVIDER_AWAY);
     let file = site.folder.path().join(KEPT);
+    told(&site);
     let first = fs::read_to_string(&file).expect("it is kept beside the configuration");
     assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
     assert_eq!(told(&site), fingerprint(&first));
@@ -70,6 +72,56 @@ async fn a_certificate_of_its_own_is_kept_and_is_the_one_that_was_told() {
     assert_eq!(fs::read_to_string(&file).expect("a file"), first, "an exception in a browser is worth keeping");
     assert_eq!(told(&site), fingerprint(&first));
     assert_eq!(browser.get("readyz").await.status, 200);
+}
+
+/// Where systemd keeps the configuration's folder from the service, and says where else it may write.
+#[test]
+fn a_service_keeps_a_certificate_of_its_own_in_its_state_directory_unless_one_is_beside_the_configuration() {
+    let (folder, state, port) =
+        (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"), free_port());
+    let site = format!("public_url = \"https://localhost:{port}\"\nserver.listen = \"localhost:{port}\"\n");
+    binary::configure(folder.path(), &format!("{site}server.tls = \"self-signed\"\n{PROVIDER_AWAY}"));
+    let command = |arguments: &[&str]| {
+        let mut command = binary::command(folder.path());
+        command.args(["--config", "config.toml"]).args(arguments);
+        command.env("STATE_DIRECTORY", format!("{}:/nowhere", state.path().display()));
+        command
+    };
+    let (beside, kept) = (folder.path().join(KEPT), state.path().join(KEPT));
+    let run = || {
+        let mut program = Program::start(&mut command(&[]));
+        program.wait_for("the start", |line| line.contains("Doorward is at").then_some(()));
+        assert_eq!(binary::run(&mut command(&["healthcheck"])).code, 0);
+        assert_eq!(program.terminate().code(), Some(0));
+    };
+    run();
+    assert!(kept.exists() && !beside.exists());
+    fs::rename(&kept, &beside).expect("a file");
+    let first = fs::read_to_string(&beside).expect("a file");
+    run();
+    assert!(!kept.exists(), "whoever has an exception in a browser keeps it");
+    assert_eq!(fs::read_to_string(&beside).expect("a file"), first);
+}
+
+/// As the Debian package has it: the configuration is root's.
+#[test]
+fn where_a_certificate_of_its_own_cannot_be_kept_the_ways_out_are_said() {
+    let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
+    let shut = folder.path().join("etc");
+    fs::create_dir(&shut).expect("a folder");
+    let site = format!("public_url = \"https://localhost:{port}\"\nserver.listen = \"localhost:{port}\"\n");
+    let config = format!("{site}server.tls = \"self-signed\"\n{PROVIDER_AWAY}");
+    binary::configure(folder.path(), "");
+    fs::write(shut.join("doorward.toml"), config).expect("a file");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o555)).expect("its mode");
+    let mut command = binary::command(folder.path());
+    let ran = binary::run(as_somebody(command.args(["--config", "etc/doorward.toml"]), folder.path()));
+    assert_eq!(ran.code, 78, "{ran:#?}");
+    for words in
+        ["server.tls: etc/doorward-self-signed.pem cannot be written", "StateDirectory=doorward", "server.cert"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {ran:#?}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use std::fs;
+
+use doorward::config::provider::EXAMPLE;
+
 use crate::site::binary::{self, Ran};
 
 const CLIENT: &str =
@@ -64,6 +68,55 @@ fn one_mistake_in_the_file_is_one_line_with_its_place() {
     let misspelt = check(&CLIENT.replace("client_secret", "client_secrt"), None);
     assert!(misspelt.stderr.contains("did you mean providers.google.client_secret?"), "{misspelt:#?}");
     assert_eq!(misspelt.stderr.lines().count(), 2, "{misspelt:#?}");
+}
+
+#[test]
+fn mistakes_in_variables_are_told_together_and_so_is_one_that_is_no_setting() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = binary::command(folder.path());
+    command.args(["config", "check", "--offline"]);
+    command.env("DOORWARD_PROVIDERS__GOOGLE__CLIENT_SECRET", "canary-41");
+    command.env("DOORWARD_PROVIDERS__GOOGLE__CLIENTID", "1.apps.googleusercontent.com");
+    command.env("DOORWARD_SESSIONS__IDLE", "soon").env("DOORWARD_SERVER__LISTEN", "3000");
+    command
+        .env("DOORWARD_PAGES__TITLE", OsStr::from_bytes(b"a\xff"))
+        .env("DOORWARD_LOG__LEVEL", OsStr::from_bytes(b"\xff"));
+    let ran = binary::run(&mut command);
+    for words in [
+        "the configuration has 6 problems\n",
+        "DOORWARD_PAGES__TITLE: is not UTF-8 text; set the variable again",
+        "DOORWARD_LOG__LEVEL: is not UTF-8 text",
+        "DOORWARD_SERVER__LISTEN: server.listen: \"3000\" is no place to listen",
+        "DOORWARD_SESSIONS__IDLE: sessions.idle: \"soon\" is not a duration",
+        "providers.google.client_id: is missing",
+        "DOORWARD_PROVIDERS__GOOGLE__CLIENTID: is no setting; did you mean DOORWARD_PROVIDERS__GOOGLE__CLIENT_ID?",
+    ] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:#?}");
+    }
+    assert_eq!((ran.code, ran.stderr.contains("canary")), (78, false), "{ran:#?}");
+}
+
+#[test]
+fn what_only_stands_for_a_client_is_not_taken_for_one() {
+    let (id, secret) = EXAMPLE;
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml.example"));
+    let example = example.expect("config.toml.example");
+    assert!(example.contains(id) && example.contains(secret), "they are the example's");
+    let ran = check(&example.replace("database.", "# database."), None);
+    for key in ["client_id", "client_secret"] {
+        let words = format!("warning: providers.google.{key} still holds what config.toml.example says");
+        assert!(ran.stderr.contains(&words), "{ran:#?}");
+    }
+    for placeholder in ["…", "GOCSPX-…", "..."] {
+        let ran = check(&CLIENT.replace("canary-41", placeholder), None);
+        assert!(
+            ran.stderr.contains("config.toml:3: providers.google.client_secret: is a placeholder; copy"),
+            "{ran:#?}"
+        );
+    }
+    assert_eq!(check(CLIENT, None).stderr, "");
 }
 
 #[test]
@@ -235,7 +288,7 @@ fn what_is_wrong_in_the_file_is_said_with_its_value_its_reason_and_the_remedy() 
 #[test]
 fn a_certificate_that_cannot_be_served_is_said_with_its_key_and_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
     let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (one, other) = (make(), make());
     write("one.crt", &one.cert.pem());
@@ -275,13 +328,10 @@ fn serve_https(folder: &Path, cert: &str, key: &str, command: &[&str]) -> Ran {
 fn a_page_of_the_owners_that_breaks_is_said_once_by_the_check() {
     let folder = tempfile::tempdir().expect("a folder");
     let pages = folder.path().join("own");
-    std::fs::create_dir(&pages).expect("a folder");
-    std::fs::write(
-        pages.join("login.html"),
-        "{% extends \"layout.html\" %}\n{% block main %}{{ nothing }}{% endblock %}\n",
-    )
-    .expect("a file");
-    std::fs::write(pages.join("error.html"), "{% if").expect("a file");
+    fs::create_dir(&pages).expect("a folder");
+    fs::write(pages.join("login.html"), "{% extends \"layout.html\" %}\n{% block main %}{{ nothing }}{% endblock %}\n")
+        .expect("a file");
+    fs::write(pages.join("error.html"), "{% if").expect("a file");
     binary::configure(folder.path(), &format!("{CLIENT}[pages]\ndir = \"own\"\n"));
     let ran = binary::run(binary::command(folder.path()).args(["config", "check", "--offline"]));
     assert_eq!(ran.code, 0, "{ran:#?}");
