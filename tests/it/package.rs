@@ -48,6 +48,9 @@ fn the_same_commit_makes_the_same_bytes() {
         let read = |folder: &TempDir| fs::read(folder.path().join(name)).expect("a file");
         assert!(read(&one) == read(&other), "{name} differs");
     }
+    let deb = made.iter().find(|name| name.ends_with(".deb")).expect("a Debian package");
+    let maintainer = run(Command::new("dpkg-deb").arg("-f").arg(one.path().join(deb)).arg("Maintainer"));
+    assert_eq!(maintainer.stdout.trim(), env!("CARGO_PKG_AUTHORS"), "{maintainer:#?}");
     let check = "sha256sum --check --strict SHA256SUMS-*";
     let checked = run(Command::new("bash").args(["-c", check]).current_dir(one.path()));
     assert_eq!(checked.code, 0, "{checked:#?}");
