@@ -75,14 +75,14 @@ pub async fn run(_args: Args, context: Context) -> Result<(), Failure> {
 /// Listens where `config` says.
 pub async fn bind(config: &Config) -> Result<Vec<Listener>, Failure> {
     let bound = listen::bind(&config.server.listen, &Names::from_system()).await;
-    bound.map_err(|error| not_listening(config, &error))
+    bound.map_err(|error| not_listening("server.listen", &config.server.listen, &error))
 }
 
 /// Listens where `config` says that the metrics are asked for; nowhere, if it says nothing.
 async fn bind_metrics(config: &Config) -> Result<Vec<Listener>, Failure> {
     let Some(listen) = &config.metrics.listen else { return Ok(Vec::new()) };
     let bound = listen::bind(listen, &Names::from_system()).await;
-    bound.map_err(|error| Failure::unavailable(error.to_string()).hint(error.remedy("metrics.listen")))
+    bound.map_err(|error| not_listening("metrics.listen", listen, &error))
 }
 
 fn show_metrics(running: &mut Running, listeners: Vec<Listener>) {
@@ -128,17 +128,17 @@ pub async fn start(
     Ok((app, running))
 }
 
-fn not_listening(config: &Config, error: &ListenError) -> Failure {
+fn not_listening(key: &str, place: &Listen, error: &ListenError) -> Failure {
     let failure = Failure::unavailable(error.to_string());
-    match (&config.server.listen, error.is_taken()) {
+    match (place, error.is_taken()) {
         (Listen::Tcp { port, .. }, true) => {
-            let holder = listen::holder(*port).map(|holder| format!(" (it is {holder})")).unwrap_or_default();
-            failure.hint(format!(
-                "another program listens there{holder}: end it, or choose another port with server.listen and in \
-                 public_url"
-            ))
+            let holder = listen::holder(*port);
+            let holder = holder.map_or_else(|| listen::who_asks(*port), |holder| format!(" (it is {holder})"));
+            let also = if key == "server.listen" { " or --listen, and in public_url" } else { "" };
+            failure
+                .hint(format!("another program listens there{holder}: end it, or choose another port with {key}{also}"))
         }
-        _ => failure.hint(error.remedy("server.listen")),
+        _ => failure.hint(error.remedy(key)),
     }
 }
 

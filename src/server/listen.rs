@@ -202,6 +202,23 @@ impl Listener {
     }
 }
 
+/// Whether one of this machine's own addresses is meant: no other can be bound to.
+pub fn is_ours(address: IpAddr) -> bool {
+    match std::net::UdpSocket::bind((address, 0)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+    }
+}
+
+/// How a person finds out who listens on `port` where [`holder`] does not know: a program of another account's.
+pub fn who_asks(port: u16) -> String {
+    if cfg!(target_os = "linux") {
+        format!(" (by whom, `ss -ltnp 'sport = :{port}'` tells root)")
+    } else {
+        String::new()
+    }
+}
+
 /// Which program listens on TCP `port` of this machine, as far as this system tells: `mysqld (process 4711)`.
 #[cfg(target_os = "linux")]
 pub fn holder(port: u16) -> Option<String> {

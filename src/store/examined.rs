@@ -1,5 +1,16 @@
 //! What a database says of itself when it is looked at closely: for whoever wants to know whether it will do.
 
+use crate::store::Result;
+
+/// What was found at one of the hosts.
+#[derive(Clone, Debug)]
+pub struct AtHost {
+    /// Which, `db2:3306`; empty where the database is a file.
+    pub host: String,
+    /// What was found, or why nothing could be.
+    pub found: Result<Examined>,
+}
+
 /// What was found. `None` where the database knows nothing of the kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examined {

@@ -37,7 +37,7 @@ use crate::config::users::OnDelete;
 use crate::credential::Hashed;
 use crate::model::{Device, Event, EventKind, Identity, Recorded, Session, Token, User, UserId};
 use crate::names::Names;
-use crate::store::examined::Examined;
+use crate::store::examined::AtHost;
 use crate::store::mysql::Mysql;
 use crate::store::sqlite::Sqlite;
 
@@ -301,8 +301,9 @@ pub trait Store: Users + Sessions + Tokens + Devices + Keys + Removal + Audit {
     /// What of the site's table of users works now and will fail somebody later, and before it is adopted what that
     /// means for the rows in it; a sentence for each.
     async fn warnings(&self) -> Result<Vec<String>>;
-    /// A close look at the database, the account and the table of users, before or after [`Store::prepare`].
-    async fn examine(&self) -> Result<Examined>;
+    /// A close look at the database, the account and the table of users, before or after [`Store::prepare`]; of several
+    /// hosts at each.
+    async fn examine(&self) -> Vec<AtHost>;
     /// Whether it can be asked: one cheap question.
     async fn check_readable(&self) -> Result<()>;
     /// Whether it takes changes, asked before a code that can be spent only once is spent.

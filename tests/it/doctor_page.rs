@@ -101,7 +101,7 @@ fn steady(line: &str) -> String {
             words[place] = "4".to_owned();
         }
     }
-    let line = words.join(" ");
+    let line = words.join(" ").replace("connections is in use", "connections are in use");
     match line.split_once(": localhost is ") {
         Some((before, _)) => format!("{before}: localhost is 127.0.0.1, ::1"),
         None => line,

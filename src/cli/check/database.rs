@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use crate::cli::check::{self, Finding, PATIENCE};
+use crate::cli::check::{self, Finding, Outcome, PATIENCE};
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -22,7 +22,8 @@ const SKEW: u64 = 5;
 pub struct Seen {
     plan: Result<Vec<String>, Failure>,
     warnings: Vec<String>,
-    examined: Result<Examined, Failure>,
+    /// What each host said of itself, by its name.
+    examined: Vec<(String, Result<Examined, Failure>)>,
     /// The keys by which a running instance is recognised; none where nothing is ready yet.
     pub keys: Vec<Key>,
 }
@@ -38,22 +39,21 @@ pub async fn ask(config: &Config) -> Seen {
         Failure::unavailable(message).hint("check host and port under [database]")
     };
     let planned = timeout(PATIENCE, async { store::Result::Ok((store.plan(issuer).await?, store.warnings().await?)) });
-    let seen = match planned.await {
+    let planned = planned.await;
+    let examined = match &planned {
+        // What stands in the way of the tables says nothing of the server: it may be looked at all the same.
+        Ok(_) => timeout(PATIENCE, store.examine()).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    let examined = examined.into_iter().map(|at| (at.host, at.found.map_err(Failure::from))).collect();
+    let seen = match planned {
         Ok(Ok((plan, warnings))) => {
-            let examined = timeout(PATIENCE, store.examine()).await;
-            let examined = examined.map_err(|_| late()).and_then(|examined| examined.map_err(Failure::from));
             let keys =
                 if plan.is_empty() { keys(&*store, issuer, &*clock).await.unwrap_or_default() } else { Vec::new() };
             Seen { plan: Ok(plan), warnings, examined, keys }
         }
-        Ok(Err(error)) => {
-            let failure = Failure::from(error);
-            // What stands in the way of the tables says nothing of the server: it may be looked at all the same.
-            let examined = timeout(PATIENCE, store.examine()).await;
-            let examined = examined.map_err(|_| late()).and_then(|examined| examined.map_err(Failure::from));
-            Seen { plan: Err(failure), warnings: Vec::new(), examined, keys: Vec::new() }
-        }
-        Err(_) => Seen { plan: Err(late()), warnings: Vec::new(), examined: Err(late()), keys: Vec::new() },
+        Ok(Err(error)) => Seen { plan: Err(error.into()), warnings: Vec::new(), examined, keys: Vec::new() },
+        Err(_) => Seen { plan: Err(late()), warnings: Vec::new(), examined, keys: Vec::new() },
     };
     // Nothing of ours is open that could lose something.
     let _ = timeout(PATIENCE, store.close()).await;
@@ -78,14 +78,25 @@ impl Seen {
     /// What a start would make in it.
     pub fn plan(&self, config: &Config) -> Vec<Finding> {
         let place = place(config);
-        vec![match &self.plan {
+        let plan = match &self.plan {
             Ok(plan) if plan.is_empty() => Finding::fine(format!("database: {place}: ready")),
             Ok(plan) => {
                 let plan = plan.join("\n  ");
                 Finding::fine(format!("database: {place}: at the start Doorward will {plan}"))
             }
             Err(failure) => failure.clone().into(),
-        }]
+        };
+        let failed = |(host, found): &(String, Result<Examined, Failure>)| {
+            let failure = found.as_ref().err().filter(|_| self.servers().next().is_some())?;
+            let dead = Finding::warning(format!("{host}: {}", failure.message));
+            Some(dead.hint("the other hosts stand in for it: bring it back, or take it out of [database]"))
+        };
+        std::iter::once(plan).chain(self.examined.iter().filter_map(failed)).collect()
+    }
+
+    /// The hosts that could be looked at, and what they said.
+    fn servers(&self) -> impl Iterator<Item = (&str, &Examined)> {
+        self.examined.iter().filter_map(|(host, found)| Some((host.as_str(), found.as_ref().ok()?)))
     }
 
     /// What of the site's own table will be in somebody's way.
@@ -111,29 +122,52 @@ pub fn users_table(seen: &check::Seen) -> Vec<Finding> {
     seen.database.as_ref().map_or_else(Vec::new, |database| database.users_table(seen.config()))
 }
 
-/// Judges what was found, if there is something of the kind.
+/// Judges what was found, if there is something of the kind; of several hosts each, those together of which the same is to be
+/// said. What does not work at one of them is a warning where it works at another, which then serves.
 fn judged<T>(
     seen: &check::Seen,
     part: impl Fn(&Examined) -> Option<T>,
     judge: impl Fn(T, &str) -> Finding,
 ) -> Vec<Finding> {
     let Some(database) = &seen.database else { return Vec::new() };
-    vec![match &database.examined {
-        Err(_) => Finding::skipped("the database could not be looked at"),
-        Ok(examined) => match part(examined) {
+    let mut found: Vec<(Finding, Vec<&str>)> = Vec::new();
+    for (host, examined) in database.servers() {
+        let finding = match part(examined) {
             Some(part) => judge(part, &examined.server),
             None => Finding::skipped(format!("{}: there is nothing to look at", examined.server)),
-        },
-    }]
+        };
+        match found.iter_mut().find(|(same, _)| *same == finding) {
+            Some((_, hosts)) => hosts.push(host),
+            None => found.push((finding, vec![host])),
+        }
+    }
+    if found.is_empty() {
+        return vec![Finding::skipped("the database could not be looked at")];
+    }
+    if database.examined.len() == 1 {
+        return found.into_iter().map(|(finding, _)| finding).collect();
+    }
+    let works_somewhere = found.iter().any(|(finding, _)| matches!(finding.outcome, Outcome::Fine | Outcome::Warning));
+    let told = |(mut finding, hosts): (Finding, Vec<&str>)| {
+        finding.found = format!("{}: {}", hosts.join(", "), finding.found);
+        if works_somewhere && matches!(finding.outcome, Outcome::Failure(_)) {
+            finding.outcome = Outcome::Warning;
+        }
+        finding
+    };
+    found.into_iter().map(told).collect()
 }
 
 /// Whether the server is new enough.
 pub fn version(seen: &check::Seen) -> Vec<Finding> {
-    let failed = seen.database.as_ref().and_then(|database| match (&database.plan, &database.examined) {
+    let failed = seen.database.as_ref().and_then(|database| match (&database.plan, &database.examined[..]) {
         // Damage, and whatever else planning did not stumble upon.
-        (Ok(_), Err(failure)) => Some(failure.clone()),
+        (Ok(_), [(_, Err(failure)), ..]) if database.servers().next().is_none() => Some(failure.clone()),
         _ => None,
     });
+    // Where changes are to be made another host is asked.
+    let may_be_read_only =
+        seen.database.as_ref().is_some_and(|database| database.servers().any(|(_, examined)| !examined.is_read_only));
     if let Some(failure) = failed {
         return vec![failure.into()];
     }
@@ -143,6 +177,9 @@ pub fn version(seen: &check::Seen) -> Vec<Finding> {
         |examined, server| match examined.too_old {
             Some(oldest) => Finding::wrong(format!("{server} is older than Doorward can work with"))
                 .hint(format!("{oldest} or later is needed")),
+            None if examined.is_read_only && may_be_read_only => {
+                Finding::fine(format!("{server}, takes no changes (read_only)"))
+            }
             None if examined.is_read_only => Finding::wrong(format!("{server} takes no changes (read_only)"))
                 .hint("name the server that takes them, or end read_only there: SET GLOBAL read_only = OFF"),
             None => Finding::fine(server.to_owned()),
@@ -303,8 +340,9 @@ pub fn connections(seen: &check::Seen) -> Vec<Finding> {
         seen,
         |examined| examined.connections,
         |(used, most), _| {
-            let ours = place.max_connections as u64;
-            let said = format!("{used} of the server's {most} connections are in use, and Doorward takes up to {ours}");
+            let (ours, is) = (place.max_connections as u64, if used == 1 { "is" } else { "are" });
+            let said =
+                format!("{used} of the server's {most} connections {is} in use, and Doorward takes up to {ours}");
             // Those of a running instance are among the used ones.
             if ours < most && used.saturating_mul(10) < most.saturating_mul(9) {
                 return Finding::fine(said);

@@ -3,10 +3,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::cli::check::{self, Finding, PATIENCE};
@@ -16,14 +14,10 @@ use crate::config::Config;
 use crate::config::server::Listen;
 use crate::countersign::{self, Question};
 use crate::login::sealing;
-use crate::names::Names;
 use crate::random::OsRandom;
 use crate::server::listen;
 use crate::store::Key;
 use crate::web::paths::HEALTHZ;
-
-/// How long a connection to a port of this machine may take.
-const KNOCK: Duration = Duration::from_millis(500);
 
 /// An address that nobody has (RFC 5737): whoever believes that we come from there believes anything.
 const FORGED_ADDRESS: &str = "203.0.113.66";
@@ -307,35 +301,4 @@ pub fn identity(seen: &check::Seen) -> Vec<Finding> {
 /// A stranger's words, as a terminal can bear them.
 fn harmless(text: &str) -> String {
     crate::cli::table::harmless(&text.chars().take(120).collect::<String>())
-}
-
-/// Whether somebody listens already where Doorward wants to. That may be Doorward itself.
-pub async fn taken(place: &Listen) -> Option<Finding> {
-    let Listen::Tcp { host, port } = place else { return None };
-    if *port == 0 {
-        return None;
-    }
-    for address in Names::from_system().resolve(host).await.unwrap_or_default() {
-        let knock = timeout(KNOCK, TcpStream::connect(SocketAddr::new(address, *port))).await;
-        if matches!(knock, Ok(Ok(_))) {
-            return Some(Finding::warning(taken_by(*port)));
-        }
-    }
-    None
-}
-
-/// The sentence for a port that somebody listens on.
-fn taken_by(port: u16) -> String {
-    match listen::holder(port) {
-        Some(holder) if holder.starts_with("doorward,") => {
-            format!("port {port} is taken by {holder}: fine if that is this site, already running")
-        }
-        holder => {
-            let holder = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
-            format!(
-                "port {port} is taken{holder}, and Doorward will not start: end that program, or choose another port \
-                 with server.listen and in public_url"
-            )
-        }
-    }
 }

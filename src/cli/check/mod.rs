@@ -4,6 +4,7 @@
 
 mod database;
 mod instance;
+mod place;
 mod provider;
 mod site;
 
@@ -43,7 +44,7 @@ impl Outcome {
 }
 
 /// What a check found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The check.
     pub name: &'static str,
@@ -175,14 +176,14 @@ impl Seen {
     }
 }
 
-/// What `depth` finds of a configuration that holds; the port where a start would listen as well.
+/// What `depth` finds of a configuration that holds; the places where a start would listen as well.
 pub async fn before_the_start(loaded: Loaded, depth: Depth) -> Vec<Finding> {
-    let port = match depth {
-        Depth::Configuration => None,
-        _ => instance::taken(&loaded.config.server.listen).await,
+    let places = match depth {
+        Depth::Configuration => Vec::new(),
+        _ => place::taken(&loaded.config).await,
     };
     let mut findings = Seen::gather(loaded, depth, None).await.judge(depth);
-    findings.extend(port);
+    findings.extend(places);
     findings
 }
 

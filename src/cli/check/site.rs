@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tokio::time::timeout;
 
-use crate::cli::check::{Finding, PATIENCE, Seen};
+use crate::cli::check::{Finding, PATIENCE, Seen, place};
 use crate::cli::failure::Failure;
 use crate::config::Config;
 use crate::config::server::{Listen, Tls};
@@ -12,6 +12,8 @@ use crate::names::Names;
 use crate::pages::Pages;
 use crate::server::tls;
 use crate::web::paths::CALLBACK;
+
+const LISTEN: &str = "server.listen";
 
 /// A name that the configuration holds.
 pub struct Name {
@@ -35,7 +37,7 @@ pub fn configuration(seen: &Seen) -> Vec<Finding> {
 pub async fn resolve(config: &Config, names: &Names) -> Vec<Name> {
     let mut wanted = vec![("public_url", config.public_url.as_url().host_str().unwrap_or_default().to_owned())];
     if let Listen::Tcp { host, .. } = &config.server.listen {
-        wanted.push(("server.listen", host.clone()));
+        wanted.push((LISTEN, host.clone()));
     }
     let mut found = Vec::new();
     for (key, host) in wanted {
@@ -52,6 +54,10 @@ pub async fn resolve(config: &Config, names: &Names) -> Vec<Name> {
 pub fn names(seen: &Seen) -> Vec<Finding> {
     let judge = |Name { key, host, addresses }: &Name| match addresses {
         Ok(addresses) => {
+            // Browsers go wherever they like; connections are taken here or nowhere.
+            if let Some(elsewhere) = place::elsewhere(key, host, addresses).filter(|_| *key == LISTEN) {
+                return elsewhere;
+            }
             let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             Finding::fine(format!("{key}: {host} is {}", addresses.join(", ")))
         }

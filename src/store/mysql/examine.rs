@@ -4,7 +4,7 @@ use mysql_async::{Conn, Value};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::store::examined::{Cluster, Encryption, Examined, IdColumn};
+use crate::store::examined::{AtHost, Cluster, Encryption, Examined, IdColumn};
 use crate::store::mysql::adopt::adopt;
 use crate::store::mysql::errors::{code, connect_error, late, store_error};
 use crate::store::mysql::hosts::{self, is_local};
@@ -14,8 +14,13 @@ use crate::store::mysql::rights;
 use crate::store::mysql::rows::value;
 use crate::store::{Result, StoreError};
 
+/// Looks at the one server of `pool`.
+pub async fn at_host(pool: &Pool, table: &str, clock: &dyn Clock) -> AtHost {
+    AtHost { host: pool.place().whereabouts(), found: examine(pool, table, clock).await }
+}
+
 /// Looks at the server of `pool` and, where they are there already, at the database and its table of users.
-pub async fn examine(pool: &Pool, table: &str, clock: &dyn Clock) -> Result<Examined> {
+async fn examine(pool: &Pool, table: &str, clock: &dyn Clock) -> Result<Examined> {
     let work = async {
         let place = pool.place();
         let opened = match pool.connect_to(Some(&place.name)).await? {

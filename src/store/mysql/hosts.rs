@@ -78,6 +78,12 @@ impl Hosts {
         &self.place
     }
 
+    /// Each of them as if there were no other.
+    pub fn each(&self) -> Vec<(Mysql, Names)> {
+        let alone = |Host { name: host, port }| Mysql { host, port, others: Vec::new(), ..self.place.clone() };
+        self.place.hosts().map(|host| (alone(host), self.names.clone())).collect()
+    }
+
     /// How many there are.
     pub const fn count(&self) -> usize {
         self.all.len()

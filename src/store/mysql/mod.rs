@@ -26,13 +26,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use mysql_async::{Row, Value};
 
 use crate::clock::Clock;
 use crate::config::database::Mysql as Place;
 use crate::names::Names;
 use crate::store::adoption::{Adopted, gone};
-use crate::store::examined::Examined;
+use crate::store::examined::AtHost;
 use crate::store::mysql::pool::Pool;
 use crate::store::mysql::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
@@ -131,8 +132,8 @@ impl Store for Mysql {
         prepare::warnings(&self.pool, &self.table).await
     }
 
-    async fn examine(&self) -> Result<Examined> {
-        examine::examine(&self.pool, &self.table, &*self.clock).await
+    async fn examine(&self) -> Vec<AtHost> {
+        join_all(self.pool.by_host().iter().map(|pool| examine::at_host(pool, &self.table, &*self.clock))).await
     }
 
     async fn check_readable(&self) -> Result<()> {

@@ -66,6 +66,11 @@ impl Pool {
         Self(Arc::new(Inner { hosts: Hosts::new(place, names), permits, idle: Mutex::default() }))
     }
 
+    /// A pool for each of the hosts, which knows of no other.
+    pub fn by_host(&self) -> Vec<Self> {
+        self.0.hosts.each().into_iter().map(|(place, names)| Self::new(place, names)).collect()
+    }
+
     /// The servers and the account.
     pub fn place(&self) -> &Mysql {
         self.0.hosts.place()

@@ -1,7 +1,7 @@
 //! Opens the database's file: readable by its owner alone, in a folder that is there.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,6 +65,43 @@ fn configure(conn: &Connection, access: Access) -> rusqlite::Result<()> {
     }
 }
 
+/// Fails where [`open`] would when it creates, as far as looking tells.
+pub fn foresee(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    match fs::metadata(path) {
+        Ok(about) if about.is_dir() => Err(cannot_be_created(path, &ErrorKind::IsADirectory.into())),
+        Ok(_) => may_write(path).and_then(|()| may_write(folder)).map_err(|error| {
+            StoreError::ReadOnly(format!(
+                "{} or its folder cannot be written: {error}. Let the account that runs Doorward write to both",
+                path.display()
+            ))
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::metadata(folder) {
+            Ok(about) if about.is_dir() => may_write(folder).map_err(|error| cannot_be_created(path, &error)),
+            Ok(_) => Err(cannot_be_created(path, &ErrorKind::NotADirectory.into())),
+            Err(error) => Err(cannot_be_created(path, &error)),
+        },
+        Err(error) => Err(cannot_be_created(path, &error)),
+    }
+}
+
+/// The folder that the file lies in, or would.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(unix)]
+fn may_write(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
+}
+
+/// Rights of other systems show when they are used; the mark on a file shows before.
+#[cfg(not(unix))]
+fn may_write(path: &Path) -> io::Result<()> {
+    let about = fs::metadata(path)?;
+    if about.is_file() && about.permissions().readonly() { Err(ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+}
+
 /// Creates an empty file that only its owner reads: it holds addresses of people and the key of logins under way.
 /// SQLite gives the files beside it the same mode.
 fn create(path: &Path) -> Result<()> {
@@ -72,20 +109,30 @@ fn create(path: &Path) -> Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let place = path.display();
     match options.open(path) {
         Ok(_) => Ok(()),
+        Err(_) if path.is_dir() => Err(cannot_be_created(path, &ErrorKind::IsADirectory.into())),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let folder = path.parent().unwrap_or(path).display();
-            Err(StoreError::Schema(format!(
-                "the database {place} cannot be created: there is no folder {folder}. Create it (mkdir -p {folder}), or \
-                 put the file elsewhere with [database] url"
-            )))
-        }
-        Err(error) => Err(StoreError::Schema(format!(
-            "the database {place} cannot be created: {error}. Let the account that runs Doorward write there, or put \
-             the file elsewhere with [database] url"
-        ))),
+        Err(error) => Err(cannot_be_created(path, &error)),
     }
+}
+
+fn cannot_be_created(path: &Path, error: &io::Error) -> StoreError {
+    let (place, folder) = (path.display(), folder_of(path).display());
+    StoreError::Schema(match error.kind() {
+        ErrorKind::NotFound => format!(
+            "the database {place} cannot be created: there is no folder {folder}. Create it (mkdir -p {folder}), or \
+             put the file elsewhere with [database] url"
+        ),
+        ErrorKind::IsADirectory => format!(
+            "the database {place} cannot be created: a folder of that name is there. Name a file in it with [database] url"
+        ),
+        ErrorKind::NotADirectory => format!(
+            "the database {place} cannot be created: {folder} is no folder. Put the file elsewhere with [database] url"
+        ),
+        _ => format!(
+            "the database {place} cannot be created: {error}. Let the account that runs Doorward write to the folder \
+             {folder}, or put the file elsewhere with [database] url"
+        ),
+    })
 }

@@ -26,7 +26,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::metrics::{self, Operation};
 use crate::store::adoption::Adopted;
-use crate::store::examined::Examined;
+use crate::store::examined::{AtHost, Examined};
 use crate::store::migrate::Survey;
 use crate::store::sqlite::sessions::Lookups;
 use crate::store::{Result, Store, StoreError};
@@ -157,6 +157,7 @@ impl Store for Sqlite {
         let (path, table) = (self.path.clone(), self.table.clone());
         let issuer = issuer.map(str::to_owned);
         blocking(move || {
+            file::foresee(&path)?;
             if !path.exists() {
                 let survey = Survey::new(crate::store::migrate::SQLITE, None, None)?;
                 let mut lines = vec![format!("create the file {}", path.display())];
@@ -182,9 +183,9 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn examine(&self) -> Result<Examined> {
+    async fn examine(&self) -> Vec<AtHost> {
         let path = self.path.clone();
-        blocking(move || {
+        let found = blocking(move || {
             let server = format!("SQLite {}", rusqlite::version());
             let is_read_only = std::fs::metadata(&path).is_ok_and(|about| about.permissions().readonly());
             if path.exists() {
@@ -196,8 +197,8 @@ impl Store for Sqlite {
                 }
             }
             Ok(Examined { server, is_read_only, ..Examined::default() })
-        })
-        .await
+        });
+        vec![AtHost { host: String::new(), found: found.await }]
     }
 
     async fn check_readable(&self) -> Result<()> {

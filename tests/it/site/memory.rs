@@ -10,7 +10,7 @@ use doorward::clock::Timestamp;
 use doorward::config::users::OnDelete;
 use doorward::credential::Hashed;
 use doorward::model::{Device, Event, Recorded, Session, Token, User, UserId};
-use doorward::store::examined::Examined;
+use doorward::store::examined::{AtHost, Examined};
 use doorward::store::{
     Audit, Deleted, Devices, Ended, EventFilter, Key, Keys, Redeemed, Refusal, Removal, Result, Sessions, SignIn,
     SignedIn, SigningKey, Store, StoreError, Tokens, Users,
@@ -311,8 +311,8 @@ impl Audit for Memory {
 
 #[async_trait]
 impl Store for Memory {
-    async fn examine(&self) -> Result<Examined> {
-        Ok(Examined::default())
+    async fn examine(&self) -> Vec<AtHost> {
+        vec![AtHost { host: String::new(), found: Ok(Examined::default()) }]
     }
 
     async fn prepare(&self, _: Option<&str>) -> Result<()> {
