@@ -16,6 +16,7 @@ use crate::credential::{Hashed, Plain};
 use crate::metrics;
 use crate::model::{EventKind, Origin, Session, User, UserId};
 use crate::store::batch::Batch;
+use crate::store::ended::Ended;
 use crate::store::recent::{Forgetting, Recent};
 use crate::store::{Result, SharedStore};
 
@@ -34,8 +35,14 @@ const PAGE: u32 = 500;
 /// How many browsers one user can be signed in with; a sign-in beyond ends the oldest.
 pub const MOST_PER_USER: u32 = 50;
 
+/// How many of one user are looked at: whoever signed in before there was a bound may have more.
+const MOST_LISTED: u32 = 4 * MOST_PER_USER;
+
 /// How long after a sign-in a browser may do what must not be done from one that was left open.
 const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How many ended sessions one question to the store is about.
+const AT_ONCE: usize = 256;
 
 /// How many ended sessions are remembered while the store cannot be told.
 const MOST_OWED: usize = 100_000;
@@ -51,6 +58,8 @@ pub struct Sessions {
     limits: Limits,
     /// Sessions whose end the store has not been told of.
     owed: Arc<Mutex<HashSet<Hashed>>>,
+    /// Sessions that this instance ended lately.
+    ended: Ended,
 }
 
 /// Which sessions are asked for.
@@ -76,7 +85,7 @@ impl Sessions {
     /// a Tokio runtime.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
         let (lookups, recent) = (Batch::over(Arc::clone(&store)), Arc::new(Recent::new(limits.cache)));
-        Self { store, lookups, recent, clock, access, limits, owed: Arc::default() }
+        Self { store, lookups, recent, clock, access, limits, owed: Arc::default(), ended: Ended::default() }
     }
 
     /// Goes on where `before` stood: what the store has not been told yet is not forgotten, and a sign-out that was under way
@@ -84,6 +93,7 @@ impl Sessions {
     pub fn take_over(&mut self, before: &Self) {
         self.owed = Arc::clone(&before.owed);
         self.recent = Arc::new(before.recent.lasting(self.limits.cache));
+        self.ended = before.ended.clone();
     }
 
     /// How long a session opened now may live.
@@ -94,7 +104,7 @@ impl Sessions {
     /// Who holds `handle`. `None`: nobody, for whichever reason; an error says nothing about the session.
     pub async fn find(&self, handle: &Plain) -> Result<Option<(Session, User)>> {
         let handle = handle.hashed();
-        if self.owed().contains(&handle) {
+        if self.owed().contains(&handle) || self.ended.holds(&handle) {
             return Ok(None);
         }
         let is_touched = |session: &Session, now: Timestamp| now.since(session.last_seen_at) < TOUCH_INTERVAL;
@@ -150,8 +160,14 @@ impl Sessions {
 
     /// Ends the session. Whose it was, where there was one.
     pub async fn end(&self, handle: &Plain) -> Result<Option<UserId>> {
+        self.end_by(&handle.hashed()).await
+    }
+
+    async fn end_by(&self, handle: &Hashed) -> Result<Option<UserId>> {
         let _forgetting = self.recent.forget();
-        self.store.end_session(&handle.hashed()).await
+        let user = self.store.end_session(handle).await?;
+        self.ended.note(user.is_some().then_some(*handle));
+        Ok(user)
     }
 
     /// Ends the session as soon as the store can be told. This instance refuses it from now on, the others from then.
@@ -167,7 +183,7 @@ impl Sessions {
     pub async fn settle(&self, audit: &Audit) -> usize {
         let owed: Vec<Hashed> = self.owed().iter().copied().collect();
         for handle in owed {
-            let Ok(user) = self.store.end_session(&handle).await else { break };
+            let Ok(user) = self.end_by(&handle).await else { break };
             self.owed().remove(&handle);
             if let Some(user) = user {
                 let (origin, session) = (Origin::default(), handle.short());
@@ -177,14 +193,31 @@ impl Sessions {
         self.owed().len()
     }
 
+    /// Ends once more what this instance ended lately and the store says is open: it has lost its last changes. How many
+    /// there were.
+    pub async fn end_again(&self, audit: &Audit) -> Result<usize> {
+        let mut again = 0;
+        for handles in self.ended.all().chunks(AT_ONCE) {
+            for (session, user) in self.store.sessions_by_handle(handles).await?.into_iter().flatten() {
+                tracing::warn!(session.id = session.handle.short(), "the database forgot that a session was ended");
+                if self.store.end_session(&session.handle).await?.is_some() {
+                    let (origin, id) = (Origin::default(), session.handle.short());
+                    audit.note(EventKind::SessionRevoked, Some(&user.id), &origin, "forgotten", &id).await;
+                    again += 1;
+                }
+            }
+        }
+        Ok(again)
+    }
+
     fn owed(&self) -> std::sync::MutexGuard<'_, HashSet<Hashed>> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session that listings call `short`. How many there were.
     pub async fn end_named(&self, short: &str) -> Result<u64> {
-        let _forgetting = self.recent.forget();
-        self.store.end_sessions_named(short, None).await
+        let sessions = self.named(short).await?;
+        self.note_ended(sessions, self.store.end_sessions_named(short, None)).await
     }
 
     /// The sessions that listings call `short`: one, or none.
@@ -194,8 +227,7 @@ impl Sessions {
 
     /// Ends a session that was listed. Whether it was still there.
     pub async fn end_listed(&self, session: &Session) -> Result<bool> {
-        let _forgetting = self.recent.forget();
-        Ok(self.store.end_session(&session.handle).await?.is_some())
+        Ok(self.end_by(&session.handle).await?.is_some())
     }
 
     /// At most `limit` sessions that have not ended, the newest first, those after `after`; and whether there are more.
@@ -222,20 +254,44 @@ impl Sessions {
 
     /// Ends the session that listings call `short`, if it is `user`'s. Whether there was one.
     pub async fn end_own(&self, user: &UserId, short: &str) -> Result<bool> {
-        let _forgetting = self.recent.forget();
-        Ok(self.store.end_sessions_named(short, Some(user)).await? > 0)
+        let mut sessions = self.named(short).await?;
+        sessions.retain(|session| session.user_id == *user);
+        Ok(self.note_ended(sessions, self.store.end_sessions_named(short, Some(user))).await? > 0)
     }
 
     /// Ends every session of `user`. How many there were.
     pub async fn end_all(&self, user: &UserId) -> Result<u64> {
-        let _forgetting = self.recent.forget();
-        self.store.end_sessions_of(user, None).await
+        let sessions = self.store.sessions(Some(user), None, MOST_LISTED).await?;
+        self.note_ended(sessions, self.store.end_sessions_of(user, None)).await
     }
 
     /// Ends every session of the one whose `kept` is, but that one. How many there were.
     pub async fn end_others(&self, kept: &Session) -> Result<u64> {
+        let mut sessions = self.store.sessions(Some(&kept.user_id), None, MOST_LISTED).await?;
+        sessions.retain(|session| session.handle != kept.handle);
+        self.note_ended(sessions, self.store.end_sessions_of(&kept.user_id, Some(&kept.handle))).await
+    }
+
+    /// Ends everybody's sessions, in small steps. How many there were.
+    pub async fn end_everybodys(&self) -> Result<u64> {
         let _forgetting = self.recent.forget();
-        self.store.end_sessions_of(&kept.user_id, Some(&kept.handle)).await
+        let end_of_time = Timestamp::from_unix(i64::MAX);
+        let mut ended = 0;
+        loop {
+            let step = self.store.sweep_sessions(end_of_time, end_of_time, SWEEP_BATCH).await?;
+            ended += step;
+            if step < u64::from(SWEEP_BATCH) {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Remembers that `sessions` are ended, once `ending` has done it.
+    async fn note_ended(&self, sessions: Vec<Session>, ending: impl Future<Output = Result<u64>>) -> Result<u64> {
+        let _forgetting = self.recent.forget();
+        let count = ending.await?;
+        self.ended.note(sessions.into_iter().map(|session| session.handle));
+        Ok(count)
     }
 
     /// Whether the person showed so lately who they are that they may do what a browser left open must not.
@@ -253,8 +309,7 @@ impl Sessions {
 
     /// The sessions of `user` that have not ended, the newest first: all that there can be.
     pub async fn list_own(&self, user: &UserId) -> Result<Vec<Session>> {
-        // Whoever signed in before there was a bound may have more.
-        self.list(Some(user), 4 * MOST_PER_USER).await
+        self.list(Some(user), MOST_LISTED).await
     }
 
     /// How many are open, of all instances together.

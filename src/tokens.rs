@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Access, Decision};
+use crate::audit::Audit;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Plain;
-use crate::model::{Scope, Token, User, UserId};
+use crate::model::{EventKind, Origin, Scope, Token, User, UserId};
 use crate::random::Random;
+use crate::store::ended::Ended;
 use crate::store::{Result, SharedStore, StoreError};
 
 const PREFIX: &str = "dw_pat_";
@@ -77,12 +79,19 @@ pub struct Tokens {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     access: Access,
+    /// Tokens that this instance revoked lately.
+    revoked: Ended,
 }
 
 impl Tokens {
     /// Tokens in `store` whose users `access` lets in.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, random: Arc<dyn Random>, access: Access) -> Self {
-        Self { store, clock, random, access }
+        Self { store, clock, random, access, revoked: Ended::default() }
+    }
+
+    /// Goes on where `before` stood: what it revoked lately stays so.
+    pub fn take_over(&mut self, before: &Self) {
+        self.revoked = before.revoked.clone();
     }
 
     /// Makes the token that a person asks for, within the bounds that hold for everybody.
@@ -132,7 +141,11 @@ impl Tokens {
         if !is_well_formed(value.reveal()) {
             return Ok(None);
         }
-        let found = self.store.token_by_hash(&value.hashed()).await?;
+        let hash = value.hashed();
+        if self.revoked.holds(&hash) {
+            return Ok(None);
+        }
+        let found = self.store.token_by_hash(&hash).await?;
         let now = self.clock.now();
         let Some((token, user)) = found.filter(|known| self.is_valid(known, now)) else { return Ok(None) };
         if token.last_used_at.is_none_or(|used| now.since(used) >= TOUCH_INTERVAL) {
@@ -178,7 +191,10 @@ impl Tokens {
 
     /// Revokes the token that listings call `short`, if it is `user`'s. Whether there was one.
     pub async fn revoke_own(&self, user: &UserId, short: &str) -> Result<bool> {
-        Ok(self.store.revoke_tokens_named(short, Some(user)).await? > 0)
+        let meant = self.named(short).await?;
+        let is_done = self.store.revoke_tokens_named(short, Some(user)).await? > 0;
+        self.revoked.note(meant.iter().filter(|token| token.user_id == *user).map(|token| token.hash));
+        Ok(is_done)
     }
 
     /// The tokens of `user`, the newest first: all that there can be.
@@ -197,11 +213,36 @@ impl Tokens {
         self.store.revoke_tokens_of(user).await
     }
 
+    /// Revokes everybody's tokens, in small steps. How many there were.
+    pub async fn revoke_everybodys(&self) -> Result<u64> {
+        self.sweep_until(Timestamp::from_unix(i64::MAX)).await
+    }
+
+    /// Revokes once more what this instance revoked lately and the store still has: it has lost its last changes. How
+    /// many there were.
+    pub async fn revoke_again(&self, audit: &Audit) -> Result<usize> {
+        let mut again = 0;
+        for hash in self.revoked.all() {
+            let Some((token, user)) = self.store.token_by_hash(&hash).await? else { continue };
+            let id = token.hash.short();
+            tracing::warn!(token.id = id, "the database forgot that a token was revoked");
+            if self.store.revoke_tokens_named(&id, Some(&user.id)).await? > 0 {
+                audit.note(EventKind::TokenRevoked, Some(&user.id), &Origin::default(), "forgotten", &id).await;
+                again += 1;
+            }
+        }
+        Ok(again)
+    }
+
     /// Forgets tokens that have expired, in small steps. How many.
     pub async fn sweep(&self) -> Result<u64> {
+        self.sweep_until(self.clock.now()).await
+    }
+
+    async fn sweep_until(&self, moment: Timestamp) -> Result<u64> {
         let mut forgotten = 0;
         loop {
-            let step = self.store.sweep_tokens(self.clock.now(), SWEEP_BATCH).await?;
+            let step = self.store.sweep_tokens(moment, SWEEP_BATCH).await?;
             forgotten += step;
             if step < u64::from(SWEEP_BATCH) {
                 return Ok(forgotten);

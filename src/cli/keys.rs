@@ -15,6 +15,10 @@ use crate::cli::table::{self, Table};
 use crate::clock::SystemClock;
 use crate::login::sealing::{SealingKeyStatus, SealingKeys};
 use crate::random::OsRandom;
+use crate::store::Store;
+
+/// By how many seconds clocks may differ where a key is made that others read before it is used.
+const MOST_SKEW: u64 = 60;
 
 /// `doorward keys …`
 #[derive(Debug, clap::Args)]
@@ -58,8 +62,11 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
         (Err(failure), _) => Err(failure),
         (Ok(()), Command::List { json, sealing: false }) => list(&assertions, json).await,
         (Ok(()), Command::List { json, sealing: true }) => list_sealing(&sealing, json).await,
-        (Ok(()), Command::Rotate { now, sealing: false }) => rotate(&assertions, now).await,
-        (Ok(()), Command::Rotate { now, sealing: true }) => rotate_sealing(&sealing, now).await,
+        (Ok(()), Command::Rotate { now, sealing: is_sealing }) => match told_the_time(&*store, now).await {
+            Err(failure) => Err(failure),
+            Ok(()) if is_sealing => rotate_sealing(&sealing, now).await,
+            Ok(()) => rotate(&assertions, now).await,
+        },
     };
     store.close().await;
     done
@@ -82,6 +89,24 @@ async fn rotate(assertions: &Assertions, at_once: bool) -> Result<(), Failure> {
     let key = assertions.rotate(at_once).await?;
     talk(&format!("the new key signs from {}; until then the one before does", key.signs_from));
     print(&format!("{}\n", key.id))
+}
+
+/// By a clock that is behind, a key is in use before instances have read it, and the one before it is given up too early.
+async fn told_the_time(store: &dyn Store, at_once: bool) -> Result<(), Failure> {
+    if at_once {
+        return Ok(());
+    }
+    // A host that cannot be looked at tells no time; where none can, the rotation itself fails and says why.
+    let looked_at = store.examine().await;
+    let apart = looked_at.iter().filter_map(|at| at.found.as_ref().ok()?.ahead).map(i64::unsigned_abs);
+    let seconds = apart.max().unwrap_or_default();
+    if seconds <= MOST_SKEW {
+        return Ok(());
+    }
+    let message = format!(
+        "this machine's clock and the database's are {seconds} seconds apart, and a new key is in use by the clock"
+    );
+    Err(Failure::not_so(message).hint("set both by NTP (timedatectl set-ntp true), or run this on another machine"))
 }
 
 async fn list_sealing(keys: &SealingKeys, json: bool) -> Result<(), Failure> {

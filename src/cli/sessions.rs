@@ -43,13 +43,19 @@ enum Command {
     },
     /// Ends a session, or all that the options name
     #[command(group = clap::ArgGroup::new("either").required(true).multiple(true)
-        .args(["id", "user", "address", "idle_for"]))]
+        .args(["id", "user", "address", "idle_for", "all"]))]
     Revoke {
         /// The session's id, as `sessions list` prints it
-        #[arg(conflicts_with_all = ["user", "address", "idle_for"])]
+        #[arg(conflicts_with_all = ["user", "address", "idle_for", "all"])]
         id: Option<String>,
         #[command(flatten)]
         which: Which,
+        /// Everybody's: after a backup was restored, in which sessions stand that were ended since
+        #[arg(long, conflicts_with_all = ["user", "address", "idle_for"])]
+        all: bool,
+        /// With --all: ends them without asking back
+        #[arg(long, requires = "all")]
+        yes: bool,
         /// Prints JSON instead of a sentence
         #[arg(long)]
         json: bool,
@@ -97,6 +103,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
     let done = match args.command {
         Command::List { which, after, limit, json } => list(&opened, which, after.as_deref(), limit, json).await,
         Command::Revoke { id: Some(id), json, .. } => revoke(&opened, &id, json).await,
+        Command::Revoke { all: true, yes, json, .. } => revoke_everybodys(&opened, yes, json).await,
         Command::Revoke { which, json, .. } => revoke_all(&opened, which, json).await,
     };
     opened.close().await;
@@ -173,6 +180,21 @@ async fn revoke_all(opened: &Opened, which: Which, json: bool) -> Result<(), Fai
         return print(&format!("{}\n", json!({"ended": ended})));
     }
     talk(&format!("sessions ended: {ended}"));
+    Ok(())
+}
+
+async fn revoke_everybodys(opened: &Opened, is_meant: bool, json: bool) -> Result<(), Failure> {
+    if !is_meant {
+        let open = opened.sessions.count().await?;
+        let message = format!("this would sign everybody out, in all browsers: {open} sessions");
+        return Err(Failure::not_so(message).hint("the same with --yes does it"));
+    }
+    let ended = opened.sessions.end_everybodys().await?;
+    opened.audit.note(EventKind::SessionRevoked, None, &Origin::operator(), "", "all").await;
+    if json {
+        return print(&format!("{}\n", json!({"ended": ended})));
+    }
+    talk(&format!("sessions ended: {ended}; everybody signs in again"));
     Ok(())
 }
 

@@ -70,6 +70,12 @@ enum Command {
         /// Revokes all tokens of this user
         #[arg(long, group = "which", value_name = "ID_OR_EMAIL")]
         user: Option<String>,
+        /// Revokes everybody's tokens: after a backup was restored, in which tokens stand that were revoked since
+        #[arg(long, group = "which")]
+        all: bool,
+        /// With --all: revokes them without asking back
+        #[arg(long, requires = "all")]
+        yes: bool,
         /// Prints JSON instead of a sentence
         #[arg(long)]
         json: bool,
@@ -113,6 +119,7 @@ pub async fn run(args: Args, context: Context) -> Result<(), Failure> {
             list(&opened, user.as_deref(), json, (after.as_deref(), limit)).await
         }
         Command::Revoke { id: Some(id), json, .. } => revoke(&opened, &id, json).await,
+        Command::Revoke { all: true, yes, json, .. } => revoke_everybodys(&opened, yes, json).await,
         Command::Revoke { user, json, .. } => revoke_all(&opened, user.as_deref().unwrap_or_default(), json).await,
     };
     opened.close().await;
@@ -223,6 +230,20 @@ async fn revoke_all(opened: &Opened, text: &str, json: bool) -> Result<(), Failu
         return print(&format!("{}\n", json!({"revoked": revoked})));
     }
     talk(&format!("tokens of {} revoked: {revoked}", table::harmless(&user.identity.email)));
+    Ok(())
+}
+
+async fn revoke_everybodys(opened: &Opened, is_meant: bool, json: bool) -> Result<(), Failure> {
+    if !is_meant {
+        let message = "this would end the access of every program that comes with a token";
+        return Err(Failure::not_so(message).hint("the same with --yes does it"));
+    }
+    let revoked = opened.tokens.revoke_everybodys().await?;
+    opened.audit.note(EventKind::TokenRevoked, None, &Origin::operator(), "", "all").await;
+    if json {
+        return print(&format!("{}\n", json!({"revoked": revoked})));
+    }
+    talk(&format!("tokens revoked: {revoked}; each program needs a new one"));
     Ok(())
 }
 

@@ -12,6 +12,10 @@ use crate::web::app::App;
 /// How often debts to the store are looked at.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often what this instance ended lately is looked up, in units of [`SETTLE_EVERY`]; nothing is asked where it ended
+/// nothing.
+const AGAIN_EVERY: u32 = 5;
+
 /// How often expired rows are forgotten, give or take a fifth: instances that started together need not all do it at the
 /// same moment, though it does no harm.
 const SWEEP_EVERY: Duration = Duration::from_secs(300);
@@ -42,9 +46,23 @@ async fn look_after(inside: &Inside) {
         ticks.tick().await;
         let app = inside.app();
         app.sessions.settle(&app.audit).await;
+        if tick % AGAIN_EVERY == 0 {
+            end_again(&app).await;
+        }
         if tick % LOOK_EVERY == 0 {
             look_ahead(app);
         }
+    }
+}
+
+/// A database that lost its last changes is told again what was ended.
+async fn end_again(app: &App) {
+    let told = async {
+        app.sessions.end_again(&app.audit).await?;
+        app.tokens.revoke_again(&app.audit).await
+    };
+    if let Err(error) = told.await {
+        tracing::debug!(reason = error.reason(), "what was ended lately could not be looked up: {error}");
     }
 }
 

@@ -15,6 +15,7 @@
 
 pub mod adoption;
 pub mod batch;
+pub mod ended;
 mod error;
 pub mod examined;
 pub mod migrate;
@@ -161,7 +162,8 @@ pub trait Devices: Send + Sync {
     async fn ask_device(&self, device: &Device, most: u32, most_of_network: u32) -> Result<bool>;
     /// The program under this code of a person's, decided or not, however old.
     async fn device_by_user_code(&self, user_code: &Hashed) -> Result<Option<Device>>;
-    /// Notes what `user` decided, if nobody has and the code is good at `now`. Compare-and-set; whether it was noted.
+    /// Notes what `user` decided, if nobody has and the code is good at `now`. Compare-and-set; whether it was noted, now
+    /// or when they decided the same before.
     async fn decide_device(&self, user_code: &Hashed, user: &UserId, approved: bool, now: Timestamp) -> Result<bool>;
     /// The program that holds this code, decided or not, however old.
     async fn device_by_code(&self, code: &Hashed) -> Result<Option<Device>>;
@@ -278,7 +280,7 @@ pub struct EventFilter {
 /// What happened, while it is of interest.
 #[async_trait]
 pub trait Audit: Send + Sync {
-    /// Records an event. Where a connection dies under it, it may stand there twice.
+    /// Records an event, never twice. After an error it may stand there all the same.
     async fn record(&self, event: &Event) -> Result<()>;
     /// At most `limit` events, the newest first.
     async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Recorded>>;

@@ -135,6 +135,7 @@ impl App {
         let mut app = Self::build(config, store, clock, random, names, pages)?;
         app.sessions.take_over(&self.sessions);
         app.devices.take_over(&self.devices);
+        app.tokens.take_over(&self.tokens);
         app.instance.clone_from(&self.instance);
         if self.limits.are(&config.limits) {
             app.limits = Arc::clone(&self.limits);

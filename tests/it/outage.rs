@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward::config::database::{Database as Config, Place};
+use doorward::model::{EventKind, UserId};
 use doorward::names::Names;
 use doorward::store::{self, SharedStore, SignedIn, StoreError};
 
+use crate::removal::waiting;
 use crate::site::databases::{Database, Server};
 use crate::site::wire::{Fault, Moment, Wire};
-use crate::store::{ADA, ISSUER, clock, first_sign_in, hashed, holder, opened, ready};
+use crate::store::{ADA, ISSUER, NOW, clock, event, first_sign_in, hashed, holder, opened, ready};
 
 /// The statement with its command byte, to tell it from what merely speaks of it.
 pub const COMMIT: &str = "\u{3}commit";
@@ -78,6 +80,48 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_not_done_twice() {
         }
         assert_eq!(database.value("select count(*) from doorward_sessions").await, "20");
         assert_eq!(database.value("select count(*) from users").await, "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_answer_is_lost_is_not_made_twice() {
+    for database in Database::servers().await {
+        let (wire, store) = wired(&database, 4).await;
+        // Connections that have been used: a fresh one that fails is never taken for one that had died before.
+        opened(&store, &first_sign_in(ADA, 1)).await;
+        for moment in [Moment::Text("of tests"), Moment::Text(COMMIT)] {
+            database.run(&["delete from doorward_audit"]).await;
+            wire.set(moment, Fault::CutAfter);
+            let answer = store.record(&event(EventKind::Logout, ADA)).await;
+            assert!(wire.has_failed(), "{moment:?}");
+            assert!(answer.is_ok() || matches!(answer, Err(StoreError::Unavailable(_))), "{moment:?}: {answer:?}");
+            assert_eq!(database.value("select count(*) from doorward_audit").await, "1", "{moment:?}: {answer:?}");
+            store.record(&event(EventKind::Logout, ADA)).await.expect("it heals");
+        }
+
+        let device = waiting(7);
+        assert!(store.ask_device(&device, 10, 10).await.expect("an answer"));
+        wire.set(Moment::Text("approved"), Fault::CutAfter);
+        let user = UserId::new(ADA);
+        assert!(store.decide_device(&device.user_code, &user, true, NOW).await.expect("an answer"), "they let it in");
+        assert!(wire.has_failed());
+        assert!(!store.decide_device(&device.user_code, &user, false, NOW).await.expect("an answer"));
+        let grace = UserId::new("grace");
+        assert!(!store.decide_device(&device.user_code, &grace, true, NOW).await.expect("an answer"));
+
+        for number in 2..5 {
+            opened(&store, &first_sign_in(ADA, number)).await;
+        }
+        wire.set(Moment::Text(ADA), Fault::CutAfter);
+        assert_eq!(store.end_sessions_of(&user, None).await.expect("an answer"), 4, "as many as there were");
+        assert!(wire.has_failed());
+        opened(&store, &first_sign_in(ADA, 5)).await;
+        wire.set(Moment::Text(COMMIT), Fault::CutAfter);
+        let answer = store.end_session(&hashed(5)).await;
+        assert!(wire.has_failed());
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "nobody knows what came of it: {answer:?}");
+        store.end_session(&hashed(5)).await.expect("whoever asks again gets an answer");
+        assert!(holder(&store, 5).await.is_none());
     }
 }
 

@@ -50,7 +50,7 @@ fn token(subject: &str, number: u32) -> Token {
     }
 }
 
-fn waiting(number: u32) -> Device {
+pub fn waiting(number: u32) -> Device {
     Device {
         code: hashed(1000 + number),
         user_code: hashed(2000 + number),

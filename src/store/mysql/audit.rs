@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::model::{Actor, Event, EventKind, Origin, Recorded, UserId};
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::value;
+use crate::store::mysql::transaction::change_once;
 use crate::store::mysql::{Mysql, READ, WRITE, param};
 use crate::store::{Audit, EventFilter, Result};
 
@@ -17,7 +18,7 @@ const INSERT: &str = "insert into doorward_audit (happened_at, kind, user_id, ac
 impl Audit for Mysql {
     async fn record(&self, event: &Event) -> Result<()> {
         self.ready()?;
-        self.pool.change(WRITE, INSERT, values(event)).await.map(drop)
+        change_once(&self.pool, WRITE, INSERT, values(event)).await.map(drop)
     }
 
     async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<Recorded>> {

@@ -77,9 +77,11 @@ impl Devices for Mysql {
     async fn decide_device(&self, user_code: &Hashed, user: &UserId, approved: bool, now: Timestamp) -> Result<bool> {
         self.ready()?;
         let state = if approved { "approved" } else { "denied" };
-        let sql = "update doorward_devices set state = ?, user_id = ? \
-                   where user_code = ? and state = 'pending' and expires_at > ?";
-        let params = vec![param(state), param(user.as_str()), param(user_code.as_bytes()), param(now.unix())];
+        // What they decided already is decided once more: the answer to it may have been lost.
+        let sql = "update doorward_devices set state = ?, user_id = ? where user_code = ? and expires_at > ? \
+                   and (state = 'pending' or (state = ? and user_id = ?))";
+        let (user, code) = (user.as_str(), user_code.as_bytes());
+        let params = vec![param(state), param(user), param(code), param(now.unix()), param(state), param(user)];
         Ok(self.pool.change(WRITE, sql, params).await? > 0)
     }
 

@@ -156,6 +156,11 @@ pub fn late(what: &str, limit: Duration) -> StoreError {
     StoreError::Unavailable(format!("{what} took longer than {limit} ms: the database is too busy, or out of reach"))
 }
 
+/// Whether the server has no room for a further connection, of anybody or of this account.
+pub fn is_crowded(error: &Error) -> bool {
+    matches!(code(error), Some(1040 | 1203 | 1226))
+}
+
 /// The code that the server gave, if it was the server.
 pub fn code(error: &Error) -> Option<u16> {
     if let Error::Server(error) = error { Some(error.code) } else { None }

@@ -28,6 +28,10 @@ pub const IDLE: Duration = Duration::from_secs(60);
 /// How long a connection is used at all, so that after a failover all of them move on.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
+/// For how long a server that has no room for a further connection is not asked for one: each attempt takes some of the
+/// room that is missing.
+const CROWDED: Duration = Duration::from_millis(250);
+
 /// How long saying good-bye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -39,6 +43,8 @@ struct Inner {
     hosts: Hosts,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    /// When the server last had no room, and what it said.
+    crowded: Mutex<Option<(Instant, StoreError)>>,
 }
 
 struct Idle {
@@ -63,7 +69,12 @@ impl Pool {
     /// Connections to `place`; none is opened yet.
     pub fn new(place: Mysql, names: Names) -> Self {
         let permits = Arc::new(Semaphore::new(place.max_connections.max(1)));
-        Self(Arc::new(Inner { hosts: Hosts::new(place, names), permits, idle: Mutex::default() }))
+        Self(Arc::new(Inner {
+            hosts: Hosts::new(place, names),
+            permits,
+            idle: Mutex::default(),
+            crowded: Mutex::default(),
+        }))
     }
 
     /// A pool for each of the hosts, which knows of no other.
@@ -116,8 +127,18 @@ impl Pool {
 
     async fn connect(&self, permit: OwnedSemaphorePermit) -> Result<Lease> {
         let place = self.place();
-        let (conn, host) =
-            self.0.hosts.connect(Some(&place.name)).await?.map_err(|error| errors::connect_error(&error, place))?;
+        if let Some((since, said)) = &*self.crowded()
+            && since.elapsed() < CROWDED
+        {
+            return Err(said.clone());
+        }
+        let (conn, host) = self.0.hosts.connect(Some(&place.name)).await?.map_err(|error| {
+            let said = errors::connect_error(&error, place);
+            if errors::is_crowded(&error) {
+                *self.crowded() = Some((Instant::now(), said.clone()));
+            }
+            said
+        })?;
         Ok(Lease { conn: Some(conn), host, born: Instant::now(), is_fresh: true, pool: self.clone(), _permit: permit })
     }
 
@@ -144,6 +165,10 @@ impl Pool {
         self.0.hosts.count()
     }
 
+    fn crowded(&self) -> std::sync::MutexGuard<'_, Option<(Instant, StoreError)>> {
+        self.0.crowded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,8 +189,9 @@ impl Pool {
         Ok(rows)
     }
 
-    /// How many rows `sql` found to change, within `limit`. Only for changes that may be repeated: a connection that
-    /// dies under it says nothing about what was done.
+    /// How many rows `sql` found to change, within `limit`. Only for changes that may be repeated, and of which nobody
+    /// needs to know whether they were: a connection that dies under one says nothing about what was done. Others are made
+    /// by [`crate::store::mysql::transaction::change_once`].
     pub async fn change(&self, limit: Duration, sql: &str, params: Vec<Value>) -> Result<u64> {
         let (_, affected, _) = self.ask(limit, sql, &|| params.clone()).await?;
         Ok(affected)

@@ -9,6 +9,7 @@ use crate::model::{Session, User, UserId};
 use crate::store::adoption::Adopted;
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::rows::{SESSION, USER, session, user, value};
+use crate::store::mysql::transaction::change_once;
 use crate::store::mysql::{Mysql, READ, VISITOR, WRITE, param};
 use crate::store::order::in_order_of;
 use crate::store::short::Range;
@@ -63,7 +64,7 @@ impl Sessions for Mysql {
         let Some(row) = rows.first() else { return Ok(None) };
         let user = UserId::new(value::<String>(row, 0)?);
         let sql = "delete from doorward_sessions where handle = ?";
-        let ended = self.pool.change(WRITE, sql, vec![param(handle.as_bytes())]).await? > 0;
+        let ended = change_once(&self.pool, WRITE, sql, vec![param(handle.as_bytes())]).await? > 0;
         Ok(ended.then_some(user))
     }
 
@@ -74,7 +75,7 @@ impl Sessions for Mysql {
         params.extend(user.map(|id| param(id.as_str())));
         let whose = if user.is_some() { " and user_id = ?" } else { "" };
         let sql = format!("delete from doorward_sessions where handle between ? and ?{whose}");
-        self.pool.change(WRITE, &sql, params).await
+        change_once(&self.pool, WRITE, &sql, params).await
     }
 
     async fn end_sessions_of(&self, user: &UserId, kept: Option<&Hashed>) -> Result<u64> {
@@ -82,7 +83,8 @@ impl Sessions for Mysql {
         let mut params = vec![param(user.as_str())];
         params.extend(kept.map(|handle| param(handle.as_bytes())));
         let but = if kept.is_some() { " and handle <> ?" } else { "" };
-        self.pool.change(WRITE, &format!("delete from doorward_sessions where user_id = ?{but}"), params).await
+        let sql = format!("delete from doorward_sessions where user_id = ?{but}");
+        change_once(&self.pool, WRITE, &sql, params).await
     }
 
     async fn sessions(

@@ -11,7 +11,7 @@ use crate::store::error::ownerless;
 use crate::store::mysql::adopt::join_users;
 use crate::store::mysql::pool::exec;
 use crate::store::mysql::rows::{TOKEN, USER, token, user};
-use crate::store::mysql::transaction::{Change, transact};
+use crate::store::mysql::transaction::{Change, change_once, transact};
 use crate::store::mysql::{Mysql, READ, Ready, VISITOR, WRITE, param};
 use crate::store::short::Range;
 use crate::store::{Result, Tokens};
@@ -129,13 +129,13 @@ impl Tokens for Mysql {
         params.extend(user.map(|id| param(id.as_str())));
         let whose = if user.is_some() { " and user_id = ?" } else { "" };
         let sql = format!("delete from doorward_tokens where hash between ? and ?{whose}");
-        self.pool.change(WRITE, &sql, params).await
+        change_once(&self.pool, WRITE, &sql, params).await
     }
 
     async fn revoke_tokens_of(&self, user: &UserId) -> Result<u64> {
         self.ready()?;
         let sql = "delete from doorward_tokens where user_id = ?";
-        self.pool.change(WRITE, sql, vec![param(user.as_str())]).await
+        change_once(&self.pool, WRITE, sql, vec![param(user.as_str())]).await
     }
 
     async fn sweep_tokens(&self, now: Timestamp, limit: u32) -> Result<u64> {

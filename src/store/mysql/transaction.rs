@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error};
+use mysql_async::{Conn, Error, Value};
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::{self, Operation};
 use crate::store::mysql::errors::{Remedy, late, remedy, store_error};
-use crate::store::mysql::pool::Pool;
+use crate::store::mysql::pool::{Pool, exec};
 use crate::store::{Result, StoreError};
 
 /// How long all of it may take.
@@ -34,6 +34,18 @@ pub type Work<C, T> = for<'c> fn(&'c mut Conn, &'c C) -> BoxFuture<'c, mysql_asy
 pub async fn transact<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -> Result<T> {
     let _timed = metrics::database(Operation::Write);
     timeout(LIMIT, try_often(pool, given, work)).await.map_err(|_| late("a change", LIMIT))?
+}
+
+/// Makes one change that is not to be made twice, within `limit`; how many rows it found.
+pub async fn change_once(pool: &Pool, limit: Duration, sql: &str, params: Vec<Value>) -> Result<u64> {
+    let given = (sql, params);
+    let changing = transact(pool, &given, |conn, (sql, params)| Box::pin(change(conn, sql, params.clone())));
+    timeout(limit, changing).await.map_err(|_| late("a change", limit))?
+}
+
+async fn change(conn: &mut Conn, sql: &str, params: Vec<Value>) -> mysql_async::Result<Change<u64>> {
+    let (_, found) = exec(conn, sql, params).await?;
+    Ok(Change::Keep(found))
 }
 
 async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -> Result<T> {

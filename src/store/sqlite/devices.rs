@@ -75,8 +75,8 @@ impl Devices for Sqlite {
         let (user_code, user) = (*user_code, user.as_str().to_owned());
         let state = if approved { "approved" } else { "denied" };
         self.write(move |tx, _| {
-            let sql = "update doorward_devices set state = ?1, user_id = ?2 \
-                       where user_code = ?3 and state = 'pending' and expires_at > ?4";
+            let sql = "update doorward_devices set state = ?1, user_id = ?2 where user_code = ?3 and expires_at > ?4 \
+                       and (state = 'pending' or (state = ?1 and user_id = ?2))";
             let decided = tx.prepare_cached(sql)?.execute(params![state, user, user_code.as_bytes(), now.unix()])?;
             Ok(Change::Keep(decided > 0))
         })

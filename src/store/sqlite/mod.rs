@@ -104,25 +104,49 @@ impl Sqlite {
         .await
     }
 
-    /// Writes alone: all that `change` does, or nothing where it fails.
+    /// Writes alone: all that `change` does, or nothing where it fails. Where the disk is full, once more in the room that
+    /// the log has.
     async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>, &Ready) -> rusqlite::Result<Change<T>> + Send + 'static,
+        F: Fn(&Transaction<'_>, &Ready) -> rusqlite::Result<Change<T>> + Send + 'static,
     {
         let _timed = metrics::database(Operation::Write);
         let ready = self.ready()?;
         let writer = Arc::clone(&ready.writer);
         let mut conn = tokio::time::timeout(WRITER_WAIT, writer.lock_owned()).await.map_err(|_| busy())?;
         blocking(move || {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
-            match change(&tx, &ready).map_err(store_error)? {
-                Change::Keep(answer) => tx.commit().map(|()| answer).map_err(store_error),
-                Change::Undo(answer) => tx.rollback().map(|()| answer).map_err(store_error),
-            }
+            let written = match write_once(&mut conn, &change, &ready) {
+                Err(error) if is_full(&error) && begin_the_log_anew(&conn) => write_once(&mut conn, &change, &ready),
+                written => written,
+            };
+            written.map_err(store_error)
         })
         .await
     }
+}
+
+fn write_once<T>(
+    conn: &mut Connection,
+    change: impl Fn(&Transaction<'_>, &Ready) -> rusqlite::Result<Change<T>>,
+    ready: &Ready,
+) -> rusqlite::Result<T> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    match change(&tx, ready)? {
+        Change::Keep(answer) => tx.commit().map(|()| answer),
+        Change::Undo(answer) => tx.rollback().map(|()| answer),
+    }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+/// Carries what the log holds into the file, so that the next change is written over it and needs no further room: the
+/// log keeps its size. Whether that came about.
+fn begin_the_log_anew(conn: &Connection) -> bool {
+    let is_busy = conn.query_row("pragma wal_checkpoint(restart)", [], |row| row.get::<_, i64>(0));
+    is_busy.is_ok_and(|is_busy| is_busy == 0)
 }
 
 /// Whether a transaction is kept.

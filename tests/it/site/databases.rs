@@ -19,6 +19,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use tempfile::TempDir;
 
+use crate::site::kernel::{Network, SmallDisk};
 use crate::site::tiers::Tier;
 
 /// Whose words are spoken.
@@ -192,6 +193,9 @@ fn mariadb_url() -> Option<String> {
 /// A MariaDB server of a test's own, that may be stopped and killed. It dies with this process, however that ends.
 pub struct Server {
     folder: TempDir,
+    /// The network that it is in, where that is not ours.
+    network: Option<String>,
+    address: String,
     port: u16,
     further: Vec<String>,
     id: AtomicU32,
@@ -205,10 +209,29 @@ impl Server {
 
     /// The same with further options.
     pub fn start_with(further: Vec<String>) -> Option<Self> {
+        Self::start_in(folder_for_a_server(), None, further)
+    }
+
+    /// One whose data lies on `disk`.
+    pub fn start_on(disk: &SmallDisk, further: Vec<String>) -> Option<Self> {
+        Self::start_in(tempfile::tempdir_in(disk.path()).expect("a folder"), None, further)
+    }
+
+    /// One on the other machine of `network`.
+    pub fn start_behind(network: &Network) -> Option<Self> {
         let folder = folder_for_a_server();
+        let welcome = folder.path().join("welcome.sql");
+        let accounts = "create user if not exists root@'%';\ngrant all on *.* to root@'%' with grant option;\n";
+        std::fs::write(&welcome, accounts).expect("a file");
+        let further = vec!["--bind-address=0.0.0.0".to_owned(), format!("--init-file={}", welcome.display())];
+        Self::start_in(folder, Some(network), further)
+    }
+
+    fn start_in(folder: TempDir, network: Option<&Network>, further: Vec<String>) -> Option<Self> {
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .arg(format!("--datadir={}", folder.path().join("data").display()))
+            .args(["--innodb-log-file-size=8M"])
             .args(as_root())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -217,7 +240,9 @@ impl Server {
             return None;
         }
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
-        let server = Self { folder, port, further, id: AtomicU32::new(0) };
+        let address = network.map_or_else(|| "127.0.0.1".to_owned(), |network| network.address.clone());
+        let network = network.map(|network| network.name.clone());
+        let server = Self { folder, network, address, port, further, id: AtomicU32::new(0) };
         server.run();
         Some(server)
     }
@@ -234,18 +259,22 @@ impl Server {
 
     /// The server as `mysql://…`, with an account that may do everything.
     pub fn url(&self) -> String {
-        format!("mysql://root:@127.0.0.1:{}/mysql", self.port)
+        format!("mysql://root:@{}:{}/mysql", self.address, self.port)
     }
 
     /// Starts the server on what it kept, and returns when it answers.
     pub fn run(&self) {
-        let mut server = Command::new("setpriv");
+        // The command becomes the server: its process is the one to end.
+        let mut server = Command::new(if self.network.is_some() { "ip" } else { "setpriv" });
+        if let Some(network) = &self.network {
+            server.args(["netns", "exec", network, "setpriv"]);
+        }
         server
             .args(["--pdeathsig", "KILL", "mariadbd", "--no-defaults", "--bind-address=127.0.0.1"])
             .arg(format!("--datadir={}", self.folder.path().join("data").display()))
             .arg(format!("--socket={}", self.folder.path().join("socket").display()))
             .arg(format!("--port={}", self.port))
-            .args(["--innodb-buffer-pool-size=64M", "--max-connections=400"])
+            .args(["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--max-connections=400"])
             .args(&self.further)
             .args(as_root())
             .stdout(Stdio::null())
@@ -259,10 +288,17 @@ impl Server {
         });
         self.id.store(starting.recv().expect("a server"), Ordering::SeqCst);
         let deadline = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while !self.greets() {
             assert!(Instant::now() < deadline, "mariadbd did not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether it says the first word, as a server does that is ready.
+    fn greets(&self) -> bool {
+        let greeted = std::net::TcpStream::connect((self.address.as_str(), self.port))
+            .and_then(|mut server| std::io::Read::read_exact(&mut server, &mut [0]));
+        greeted.is_ok()
     }
 
     /// Sends the server a signal: `STOP`, `CONT`, `KILL`. Returns from `STOP` when nothing of it runs any more.

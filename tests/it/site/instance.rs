@@ -83,6 +83,11 @@ impl Site {
         Some((site, line))
     }
 
+    /// An instance on a database that is there already.
+    pub async fn over(database: Kept) -> Self {
+        Self::open(Arc::new(database), None, |_| {}).await
+    }
+
     async fn open(database: Arc<Kept>, through: Option<SocketAddr>, change: impl FnOnce(&mut Config)) -> Self {
         provide_cryptography();
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix(NOW)));

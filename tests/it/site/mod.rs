@@ -16,6 +16,7 @@ pub mod gallery;
 pub mod history;
 pub mod independent;
 pub mod instance;
+pub mod kernel;
 pub mod line;
 pub mod log;
 pub mod memory;

@@ -49,20 +49,23 @@ impl Place {
             Self::MariaDb => Tier::MariaDb,
             Self::MySql => Tier::MySql,
         };
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let kept = Kept::Server {
-            server: Url::parse(&tier.here()?).expect("the tier's variable holds a URL"),
-            name: format!("site_{}_{number}", std::process::id()),
-        };
-        // A server outlives the tests, and numbers of processes come again.
-        kept.execute_at_server(&format!("drop database if exists {}", kept.name())).await;
-        kept.execute_at_server(&format!("create database {}", kept.name())).await;
-        Some(kept)
+        Some(Kept::at(&tier.here()?).await)
     }
 }
 
 impl Kept {
+    /// A fresh database on the server at `url`.
+    pub async fn at(url: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let server = Url::parse(url).expect("the URL of a server");
+        let kept = Self::Server { server, name: format!("site_{}_{number}", std::process::id()) };
+        // A server outlives the tests, and numbers of processes come again.
+        kept.execute_at_server(&format!("drop database if exists {}", kept.name())).await;
+        kept.execute_at_server(&format!("create database {}", kept.name())).await;
+        kept
+    }
+
     /// It in the words of a configuration, reached by way of `through` where that is given.
     pub fn config(&self, through: Option<SocketAddr>) -> Database {
         let place = match self {
@@ -74,7 +77,7 @@ impl Kept {
                 user: server.username().to_owned(),
                 password: Secret::new(server.password().unwrap_or_default()),
                 name: name.clone(),
-                tls: Tls::Auto,
+                tls: Tls::Off,
                 max_connections: 10,
             }),
         };
@@ -139,7 +142,8 @@ impl Kept {
         }
     }
 
-    async fn execute_at_server(&self, statement: &str) {
+    /// Does to its server what an administrator may do.
+    pub async fn execute_at_server(&self, statement: &str) {
         let Self::Server { server, .. } = self else { return };
         let pool = mysql_async::Pool::new(server.as_str());
         let mut connection = pool.get_conn().await.expect("the server of the tier answers");
@@ -148,7 +152,8 @@ impl Kept {
         pool.disconnect().await.expect("a pool can be left");
     }
 
-    fn name(&self) -> &str {
+    /// What the database is called.
+    pub fn name(&self) -> &str {
         match self {
             Self::Sqlite(_) => "main",
             Self::Server { name, .. } => name,

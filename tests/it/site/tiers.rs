@@ -31,6 +31,8 @@ pub enum Tier {
     /// Minutes: what is too slow for the ordinary run. Such tests lie in a module called `long`, by which `tests/run long`
     /// finds them.
     Long,
+    /// Root's powers over the kernel: networks, a packet filter, small disks, calls that fail.
+    Kernel,
 }
 
 impl Tier {
@@ -49,6 +51,7 @@ impl Tier {
             Self::Debian => "DOORWARD_TEST_DEBIAN",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
             Self::Long => "DOORWARD_TEST_LONG",
+            Self::Kernel => "DOORWARD_TEST_KERNEL",
         }
     }
 
