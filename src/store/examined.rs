@@ -80,12 +80,16 @@ pub enum Cluster {
         state: String,
         /// Whether it takes questions.
         is_ready: bool,
+        /// Whether it sees the majority of the others.
+        has_majority: bool,
     },
     /// MySQL's group replication with so many members, and how this one is: `ONLINE`.
     Group {
-        /// How many.
-        members: u64,
-        /// How this one is.
+        /// How many, where the account may know.
+        members: Option<u64>,
+        /// How this one is; empty where the account may not know.
         state: String,
+        /// Whether it is together with the majority of the others.
+        has_majority: bool,
     },
 }

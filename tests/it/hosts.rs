@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use doorward::config::database::{Database as Config, Host, Place};
+use doorward::config::secret::Secret;
 use doorward::model::{EventKind, UserId};
 use doorward::names::Names;
 use doorward::store::{self, SharedStore, StoreError};
@@ -82,6 +83,45 @@ async fn the_next_host_is_asked_where_one_is_read_only_frozen_or_dead() {
     let answer = deserted.prepare(Some(ISSUER)).await.expect_err("nobody is there").to_string();
     let both = format!("127.0.0.1:{}, 127.0.0.1:{}", here.place().port, elsewhere.port);
     assert!(answer.contains(&both), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_does_not_wait_for_a_frozen_host_and_a_question_not_for_one_that_takes_changes() {
+    let (Some(first), Some(second)) = (Server::start(), Server::start()) else { return };
+    let (here, there) = (first.database().await, second.database().await);
+    let (name, elsewhere) = (here.place().name, there.place());
+    there.run(&[&format!("create database if not exists {name}")]).await;
+    let mut twin = there.place();
+    twin.name.clone_from(&name);
+    let twin = Config { place: Place::Mysql(twin), users_table: "users".to_owned() };
+    let only_second = store::open(&twin, Names::from_system(), clock());
+    only_second.prepare(Some(ISSUER)).await.expect("ready");
+    // An account that `read_only` counts for.
+    let grant = format!("grant all on {name}.* to site@'127.0.0.1' identified by 'site'");
+    let mut place = here.place();
+    (place.user, place.password) = ("site".to_owned(), Secret::new("site".to_owned()));
+    place.others = vec![Host { name: elsewhere.host, port: elsewhere.port }];
+    for database in [&here, &there] {
+        database.run(&[&grant]).await;
+    }
+    let config = Config { place: Place::Mysql(place), users_table: "users".to_owned() };
+    let store = store::open(&config, Names::from_system(), clock());
+    store.prepare(Some(ISSUER)).await.expect("ready");
+    let user = UserId::new(ADA);
+
+    first.signal("STOP");
+    store.block_user(&user, &event(EventKind::Block, ADA)).await.expect("it is made at the second one");
+    store.unblock_user(&user, None, &event(EventKind::Unblock, ADA)).await.expect("and so is the next");
+    opened(&store, &first_sign_in(ADA, 3)).await;
+    there.run(&["set global read_only = 1"]).await;
+    for _ in 0..5 {
+        let answer = store.block_user(&user, &event(EventKind::Block, ADA)).await;
+        assert!(answer.is_err(), "nobody takes changes: {answer:?}");
+        let begun = Instant::now();
+        assert!(holder(&store, 3).await.is_some(), "whoever is signed in stays so");
+        assert!(begun.elapsed() < Duration::from_millis(600), "the frozen one was waited for: {:?}", begun.elapsed());
+    }
+    first.signal("CONT");
 }
 
 #[tokio::test(flavor = "multi_thread")]

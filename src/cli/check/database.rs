@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use crate::cli::check::{self, Finding, Outcome, PATIENCE};
+use crate::cli::check::{self, Finding, Outcome, PATIENCE, cluster};
 use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -84,7 +84,8 @@ impl Seen {
                 let plan = plan.join("\n  ");
                 Finding::fine(format!("database: {place}: at the start Doorward will {plan}"))
             }
-            Err(failure) => failure.clone().into(),
+            // A node without the others refuses with words that say nothing of that.
+            Err(failure) => self.trouble().unwrap_or_else(|| failure.clone().into()),
         };
         let failed = |(host, found): &(String, Result<Examined, Failure>)| {
             let failure = found.as_ref().err().filter(|_| self.servers().next().is_some())?;
@@ -97,6 +98,14 @@ impl Seen {
     /// The hosts that could be looked at, and what they said.
     fn servers(&self) -> impl Iterator<Item = (&str, &Examined)> {
         self.examined.iter().filter_map(|(host, found)| Some((host.as_str(), found.as_ref().ok()?)))
+    }
+
+    /// Why its cluster keeps the server from answering, if it does.
+    fn trouble(&self) -> Option<Finding> {
+        let mut clusters = self.servers().map(|(_, examined)| examined.cluster.as_ref());
+        let trouble = cluster::trouble(clusters.next()??)?;
+        // Where another host may be better off, it is not for this one to say.
+        clusters.next().is_none().then_some(trouble)
     }
 
     /// What of the site's own table will be in somebody's way.
@@ -180,8 +189,15 @@ pub fn version(seen: &check::Seen) -> Vec<Finding> {
             None if examined.is_read_only && may_be_read_only => {
                 Finding::fine(format!("{server}, takes no changes (read_only)"))
             }
-            None if examined.is_read_only => Finding::wrong(format!("{server} takes no changes (read_only)"))
-                .hint("name the server that takes them, or end read_only there: SET GLOBAL read_only = OFF"),
+            None if examined.is_read_only => Finding::wrong(format!("{server} takes no changes (read_only)")).hint(
+                // To end it there would tear the group apart.
+                match examined.cluster {
+                    Some(Cluster::Group { .. }) => {
+                        "name all members of its group in [database] host: whichever is the primary is found"
+                    }
+                    _ => "name the server that takes them, or end read_only there: SET GLOBAL read_only = OFF",
+                },
+            ),
             None => Finding::fine(server.to_owned()),
         },
     )
@@ -308,25 +324,13 @@ pub fn clock(seen: &check::Seen) -> Vec<Finding> {
 
 /// Who else keeps the data, and whether this one is among them.
 pub fn cluster(seen: &check::Seen) -> Vec<Finding> {
+    let is_said = seen.database.as_ref().is_some_and(|database| database.plan.is_err() && database.trouble().is_some());
     judged(
         seen,
         |examined| examined.cluster.clone(),
-        |cluster, _| match cluster {
-            Cluster::Alone => Finding::fine("a server by itself"),
-            Cluster::Galera { nodes, state, is_ready: true } => {
-                Finding::fine(format!("a Galera cluster of {nodes}, this node is {state}"))
-            }
-            Cluster::Galera { nodes, state, is_ready: false } => Finding::wrong(format!(
-                "this node of a Galera cluster ({nodes}, {state}) takes no questions: it has lost the others"
-            ))
-            .hint("let [database] host lead to a node that has them, or bring this one back"),
-            Cluster::Group { members, state } if state == "ONLINE" => {
-                Finding::fine(format!("a replication group of {members}, this member is {state}"))
-            }
-            Cluster::Group { members, state } => {
-                Finding::wrong(format!("this member of a replication group of {members} is {state}"))
-                    .hint("let [database] host lead to a member that is ONLINE, or bring this one back")
-            }
+        |cluster, _| match cluster::trouble(&cluster) {
+            Some(_) if is_said => Finding::skipped("the database comes first"),
+            _ => cluster::judge(&cluster),
         },
     )
 }

@@ -2,6 +2,7 @@
 //! ([`Seen`]), then each check judges by itself what came back; `config check` and `doctor` say what they found. Asks and
 //! changes nothing.
 
+mod cluster;
 mod database;
 mod instance;
 mod place;

@@ -15,7 +15,7 @@ pub enum Remedy {
     Reconnect,
     /// Another transaction was in the way, here or on another node; the whole of ours may be tried again.
     Repeat,
-    /// This server takes no changes or is out of its group; another host may be better off.
+    /// This server takes no changes; another host may.
     Elsewhere,
     /// None: asking again gives the same answer.
     None,
@@ -29,8 +29,9 @@ pub fn remedy(error: &Error) -> Remedy {
             1213 | 1205 | 3101 => Remedy::Repeat,
             // Going down, killed, idle for too long, a cluster's node without the others, a statement gone stale.
             1047 | 1053 | 1080 | 1152..=1161 | 1180 | 1243 | 1615 | 1927 | 4031 => Remedy::Reconnect,
-            // Read-only, and what a group says where it has lost its majority or this member.
-            1290 | 1836 | 3100 | 3796..=3799 => Remedy::Elsewhere,
+            // What is said where a group has lost its majority or this member.
+            1123 | 3100 | 3796..=3799 => Remedy::Reconnect,
+            1290 | 1836 => Remedy::Elsewhere,
             _ => Remedy::None,
         },
         _ => Remedy::Reconnect,
@@ -78,6 +79,7 @@ fn server_error(error: &ServerError) -> StoreError {
         | 1047
         | 1053
         | 1080
+        | 1123
         | 1152..=1161
         | 1180
         | 1203

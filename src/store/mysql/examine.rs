@@ -1,5 +1,6 @@
 //! A close look at the server, the account and the table of users. Asks and changes nothing.
 
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 use tokio::time::timeout;
 
@@ -28,6 +29,7 @@ async fn examine(pool: &Pool, table: &str, clock: &dyn Clock) -> Result<Examined
             opened => opened,
         };
         let mut conn = opened.map_err(|error| connect_error(&error, place))?;
+        hosts::as_it_is(&mut conn).await;
         let examined = look(&mut conn, pool, table, clock).await;
         // It is closed either way.
         let _ = conn.disconnect().await;
@@ -94,16 +96,20 @@ async fn cluster(conn: &mut Conn) -> Cluster {
         let nodes = status(conn, "wsrep_cluster_size").await.unwrap_or_else(|| "0".to_owned());
         let state = status(conn, "wsrep_local_state_comment").await.unwrap_or_default();
         let is_ready = status(conn, "wsrep_ready").await.is_some_and(|ready| ready.eq_ignore_ascii_case("on"));
-        return Cluster::Galera { nodes, state, is_ready };
+        let has_majority = status(conn, "wsrep_cluster_status").await.is_some_and(|status| status == "Primary");
+        return Cluster::Galera { nodes, state, is_ready, has_majority };
     }
-    // Whoever may not look there is told that it stands alone, and those that matter show by being read-only.
+    let group = said(conn, "show variables like 'group_replication_group_name'").await.unwrap_or_default();
+    if group.is_empty() {
+        return Cluster::Alone;
+    }
+    let has_majority = conn.query_drop(hosts::MEMBERSHIP).await.is_ok();
     let members = "select concat(count(*), ''), concat(ifnull(max(case when member_id = @@server_uuid then member_state \
                    end), ''), '') from performance_schema.replication_group_members where member_id <> ''";
+    // Not every account may look there.
     match row(conn, members).await.as_deref() {
-        Ok([members, state]) if members != "0" => {
-            Cluster::Group { members: members.parse().unwrap_or(0), state: state.clone() }
-        }
-        _ => Cluster::Alone,
+        Ok([members, state]) => Cluster::Group { members: members.parse().ok(), state: state.clone(), has_majority },
+        _ => Cluster::Group { members: None, state: String::new(), has_majority },
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, OptsBuilder, SslOpts};
+use mysql_async::{Conn, Error, OptsBuilder, ServerError, SslOpts};
 use tokio::time::{Instant, timeout};
 
 use crate::config::database::{Host, Mysql, Tls};
@@ -48,7 +48,33 @@ const ISOLATION: &str = "set session transaction isolation level read committed"
 
 /// What a server says of its cluster, and of whether it takes changes.
 const NATURE: &str = "show session variables where variable_name in \
-    ('wsrep_on', 'group_replication_consistency', 'read_only', 'innodb_read_only')";
+    ('wsrep_on', 'group_replication_consistency', 'group_replication_group_name', 'read_only', 'innodb_read_only')";
+
+/// Refused by a member of a group that is not together with the majority (1123), and open to every account: the table
+/// that says the same is not. Such a member answers questions from what it knew, whatever consistency is asked for. It is
+/// no question itself, for which the group would be waited for once more.
+pub const MEMBERSHIP: &str = "set @doorward = group_replication_get_communication_protocol()";
+
+/// What it is refused with.
+const NOT_WITH_ITS_GROUP: u16 = 1123;
+
+/// What a host is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nature {
+    /// Whether it took changes when the connection was made.
+    pub takes_changes: bool,
+    /// Whether it was a member of a replication group then, together with the majority.
+    pub is_member: bool,
+}
+
+/// What a connection is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Questions alone: a host that takes no changes will do.
+    Read,
+    /// Changes.
+    Write,
+}
 
 /// The hosts of one database.
 pub struct Hosts {
@@ -96,11 +122,6 @@ impl Hosts {
         }
     }
 
-    /// Takes back what was said of any of them.
-    pub fn forgive(&self) {
-        self.choice().failed.fill(None);
-    }
-
     /// Whether it failed a short time ago.
     pub fn is_shunned(&self, host: usize) -> bool {
         self.choice().failed[host].is_some_and(|failed| failed.elapsed() < SHUNNED)
@@ -119,22 +140,36 @@ impl Hosts {
         turn
     }
 
-    /// A connection to the database of this name or to none, and to which host. One that takes no changes is better
-    /// than none.
-    pub async fn connect(&self, database: Option<&str>) -> Result<mysql_async::Result<(Conn, usize)>> {
+    /// A connection to the database of this name or to none, to which host, and what that is good for. One that takes no
+    /// changes is better than none.
+    pub async fn connect(
+        &self,
+        database: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<mysql_async::Result<(Conn, usize, Nature)>> {
         let count = u32::try_from(self.count()).unwrap_or(u32::MAX);
         let share = if count == 1 { CONNECT } else { (CONNECT / count).max(SHARE) };
         let mut read_only = None;
         let mut failure = Err(StoreError::Unavailable("no host is known".to_owned()));
         for host in self.in_turn() {
+            // To wait for one that failed a moment ago takes longer than a question has.
+            if read_only.is_some() && purpose == Purpose::Read && self.is_shunned(host) {
+                continue;
+            }
             let opened = timeout(share, self.open(&self.all[host], database)).await;
             match opened.unwrap_or_else(|_| Err(errors::late("connecting", share))) {
-                Ok(Ok((conn, takes_changes))) if takes_changes || self.count() == 1 => {
+                Ok(Ok((conn, nature, None))) if nature.takes_changes || self.count() == 1 => {
                     let mut choice = self.choice();
                     (choice.served_last, choice.failed[host]) = (host, None);
-                    return Ok(Ok((conn, host)));
+                    return Ok(Ok((conn, host, nature)));
                 }
-                Ok(Ok((conn, _))) => read_only = read_only.or(Some((conn, host))),
+                Ok(Ok((conn, nature, None))) => read_only = read_only.or(Some((conn, host, nature))),
+                // Where there is no other host, this one is taken as it is: it may be in use without its cluster on purpose.
+                Ok(Ok((conn, nature, Some(_)))) if self.count() == 1 => return Ok(Ok((conn, host, nature))),
+                Ok(Ok((.., Some(why)))) => {
+                    self.shun(host);
+                    failure = Ok(why);
+                }
                 // What a server says tells more than that another one is silent.
                 Ok(Err(error)) => {
                     self.shun(host);
@@ -155,7 +190,7 @@ impl Hosts {
         }
     }
 
-    async fn open(&self, host: &Host, database: Option<&str>) -> Result<mysql_async::Result<(Conn, bool)>> {
+    async fn open(&self, host: &Host, database: Option<&str>) -> Result<mysql_async::Result<Settled>> {
         let addresses = self.names.resolve(&host.name).await;
         let addresses = addresses.map_err(|error| {
             StoreError::Unavailable(format!("{error}. Correct the host under [database], or the one in its url"))
@@ -185,19 +220,29 @@ impl Hosts {
     }
 }
 
-/// Makes a connection say and understand what we rely on. Whether its server takes changes.
-async fn settle(opening: impl Future<Output = mysql_async::Result<Conn>>) -> mysql_async::Result<(Conn, bool)> {
+/// A connection, what its server is good for, and why it is apart from its cluster where it is.
+type Settled = (Conn, Nature, Option<Error>);
+
+/// Makes a connection say and understand what we rely on.
+async fn settle(opening: impl Future<Output = mysql_async::Result<Conn>>) -> mysql_async::Result<Settled> {
     let mut conn = opening.await?;
-    let nature: Vec<(String, String)> = conn.query(NATURE).await?;
-    let mut takes_changes = true;
-    for (name, value) in nature {
+    let said: Vec<(String, String)> = conn.query(NATURE).await?;
+    let (mut takes_changes, mut is_node, mut has_group) = (true, false, false);
+    for (name, value) in said {
         let wish = match (name.to_ascii_lowercase().as_str(), value.to_ascii_uppercase().as_str()) {
-            ("wsrep_on", value) if is_on(value) => "set session wsrep_sync_wait = 1",
+            ("wsrep_on", value) if is_on(value) => {
+                is_node = true;
+                "set session wsrep_sync_wait = 1"
+            }
             ("group_replication_consistency", "EVENTUAL" | "BEFORE_ON_PRIMARY_FAILOVER") => {
                 "set session group_replication_consistency = 'BEFORE'"
             }
             ("group_replication_consistency", "AFTER") => {
                 "set session group_replication_consistency = 'BEFORE_AND_AFTER'"
+            }
+            ("group_replication_group_name", group) => {
+                has_group = !group.is_empty();
+                continue;
             }
             ("read_only" | "innodb_read_only", value) if is_on(value) => {
                 takes_changes = false;
@@ -207,7 +252,44 @@ async fn settle(opening: impl Future<Output = mysql_async::Result<Conn>>) -> mys
         };
         conn.query_drop(wish).await?;
     }
-    Ok((conn, takes_changes))
+    let (is_member, apart) = match (is_node, has_group) {
+        (true, _) => (false, apart_from_galera(&mut conn).await?),
+        (false, true) => member_or_apart(&mut conn).await?,
+        (false, false) => (false, None),
+    };
+    Ok((conn, Nature { takes_changes, is_member }, apart))
+}
+
+/// What a Galera node without the others says to every question. It says so itself of most, but not of all.
+async fn apart_from_galera(conn: &mut Conn) -> mysql_async::Result<Option<Error>> {
+    let ready: Option<(String, String)> = conn.query_first("show status like 'wsrep_ready'").await?;
+    let is_ready = ready.is_none_or(|(_, value)| is_on(&value));
+    Ok((!is_ready).then(|| {
+        let message = "WSREP has not yet prepared node for application use".to_owned();
+        Error::Server(ServerError { code: 1047, message, state: "08S01".to_owned() })
+    }))
+}
+
+/// Whether a server is with its group, or what it says where it is not.
+async fn member_or_apart(conn: &mut Conn) -> mysql_async::Result<(bool, Option<Error>)> {
+    match conn.query_drop(MEMBERSHIP).await {
+        Ok(()) => Ok((true, None)),
+        Err(error) if errors::code(&error) == Some(NOT_WITH_ITS_GROUP) => Ok((false, Some(error))),
+        // MySQL before 8.0.16 has no such function, and cannot be asked.
+        Err(Error::Server(_)) => Ok((false, None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has a connection answer from what its own host knows, whatever that is worth.
+pub async fn as_it_is(conn: &mut Conn) {
+    for wish in [
+        "set session wsrep_sync_wait = 0, session wsrep_dirty_reads = 1",
+        "set session group_replication_consistency = 'EVENTUAL'",
+    ] {
+        // A server that does not know the word has no cluster of that kind.
+        let _ = conn.query_drop(wish).await;
+    }
 }
 
 /// Whether a server's switch is on, in either of their words: MariaDB 12 has more than two for `read_only`.

@@ -11,6 +11,7 @@ use crate::store::adoption::{self, Adopted};
 use crate::store::migrate::{ISSUER, MYSQL, Step, Survey};
 use crate::store::mysql::adopt::{adopt, kind_of};
 use crate::store::mysql::errors::{code, connect_error, create_it_yourself, late, store_error};
+use crate::store::mysql::hosts::Purpose;
 use crate::store::mysql::pool::{Lease, Pool, exec};
 use crate::store::mysql::rows::value;
 use crate::store::mysql::{READ, param, quoted};
@@ -42,7 +43,7 @@ const META: &str = "create table if not exists doorward_meta (
 pub async fn prepare(pool: &Pool, table: &str, issuer: Option<&str>, clock: &dyn Clock) -> Result<Survey> {
     let work = async {
         create_database(pool).await?;
-        let mut lease = pool.take_fresh().await?;
+        let mut lease = pool.take_fresh(Purpose::Write).await?;
         warn_of_skew(lease.conn(), clock).await?;
         let survey = work_or_wait(&mut lease, table, issuer).await?;
         lease.give_back();
@@ -54,7 +55,7 @@ pub async fn prepare(pool: &Pool, table: &str, issuer: Option<&str>, clock: &dyn
 /// The table of users as it is now.
 pub async fn look(pool: &Pool, table: &str) -> Result<Option<Adopted>> {
     let work = async {
-        let mut lease = pool.take().await?;
+        let mut lease = pool.take(Purpose::Read).await?;
         let adopted = adopt(lease.conn(), table).await?;
         lease.give_back();
         Ok(adopted)

@@ -18,7 +18,8 @@ use crate::store::adoption::Adopted;
 use crate::store::mysql::adopt::{as_held, as_id, id_bytes};
 use crate::store::mysql::audit::insert_event;
 use crate::store::mysql::errors::{Remedy, duplicate_key, late, remedy, store_error};
-use crate::store::mysql::pool::{Pool, exec};
+use crate::store::mysql::hosts::Purpose;
+use crate::store::mysql::pool::{Lease, Pool, exec};
 use crate::store::mysql::removal::end_all;
 use crate::store::mysql::{Ready, param, quoted};
 use crate::store::{Refusal, Result, SignIn, SignedIn, StoreError, tombstone};
@@ -67,7 +68,7 @@ async fn try_often(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Signe
         if attempt > 0 {
             sleep(pause(&sign_in.session, attempt)).await;
         }
-        let taken = if needs_fresh { pool.take_fresh().await } else { pool.take().await };
+        let taken = if needs_fresh { pool.take_fresh(Purpose::Write).await } else { pool.take(Purpose::Write).await };
         let mut lease = match taken {
             Ok(lease) => lease,
             Err(error) if unanswered.is_some() => {
@@ -82,7 +83,7 @@ async fn try_often(pool: &Pool, ready: &Ready, sign_in: &SignIn) -> Result<Signe
             lease.give_back();
             return Ok(SignedIn::Opened(user.clone()));
         }
-        let error = match once(lease.conn(), ready, sign_in).await {
+        let error = match once(&mut lease, ready, sign_in).await {
             Ok(answer) => {
                 lease.give_back();
                 return Ok(answer);
@@ -130,8 +131,9 @@ async fn is_kept(conn: &mut Conn, session: &Session) -> mysql_async::Result<bool
 }
 
 /// One try. Leaves the transaction open where it fails.
-async fn once(conn: &mut Conn, ready: &Ready, sign_in: &SignIn) -> std::result::Result<SignedIn, Failed> {
-    conn.query_drop("start transaction").await?;
+async fn once(lease: &mut Lease, ready: &Ready, sign_in: &SignIn) -> std::result::Result<SignedIn, Failed> {
+    lease.begin().await?;
+    let conn = lease.conn();
     match remember(conn, ready, sign_in).await? {
         SignedIn::Refused(refusal) => {
             conn.query_drop("rollback").await?;

@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::metrics::{self, Operation};
 use crate::store::mysql::errors::{Remedy, late, remedy, store_error};
-use crate::store::mysql::pool::{Pool, exec};
+use crate::store::mysql::hosts::Purpose;
+use crate::store::mysql::pool::{Lease, Pool, exec};
 use crate::store::{Result, StoreError};
 
 /// How long all of it may take.
@@ -55,8 +56,9 @@ async fn try_often<C: Sync, T: Send>(pool: &Pool, given: &C, work: Work<C, T>) -
         if attempt > 0 {
             sleep(Duration::from_millis(20) * attempt).await;
         }
-        let mut lease = if needs_fresh { pool.take_fresh().await? } else { pool.take().await? };
-        let (error, is_undone) = match once(lease.conn(), given, work).await {
+        let taken = if needs_fresh { pool.take_fresh(Purpose::Write).await } else { pool.take(Purpose::Write).await };
+        let mut lease = taken?;
+        let (error, is_undone) = match once(&mut lease, given, work).await {
             Ok(answer) => {
                 lease.give_back();
                 return Ok(answer);
@@ -102,8 +104,9 @@ impl From<Error> for Failed {
     }
 }
 
-async fn once<C: Sync, T: Send>(conn: &mut Conn, given: &C, work: Work<C, T>) -> std::result::Result<T, Failed> {
-    conn.query_drop("start transaction").await?;
+async fn once<C: Sync, T: Send>(lease: &mut Lease, given: &C, work: Work<C, T>) -> std::result::Result<T, Failed> {
+    lease.begin().await?;
+    let conn = lease.conn();
     match work(conn, given).await? {
         Change::Keep(answer) => conn.query_drop("commit").await.map(|()| answer).map_err(Failed::Under),
         Change::Undo(answer) => Ok(conn.query_drop("rollback").await.map(|()| answer)?),
