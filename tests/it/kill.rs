@@ -199,7 +199,7 @@ mod long {
                 continue;
             };
             told.lock().expect("no panic").insert(cookie.clone(), true);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 // From the question on nobody knows, until there is an answer.
                 told.lock().expect("no panic").remove(&cookie);
                 let left = visit(&client, &format!("{base}/logout"), &cookie).await;
