@@ -18,6 +18,7 @@ use crate::model::{EventKind, Origin, Session, User, UserId};
 use crate::store::batch::Batch;
 use crate::store::ended::Ended;
 use crate::store::recent::{Forgetting, Recent};
+use crate::store::touched::Touched;
 use crate::store::{Result, SharedStore};
 
 /// How exact [`Session::last_seen_at`] is.
@@ -53,6 +54,7 @@ pub struct Sessions {
     store: SharedStore,
     lookups: Batch,
     recent: Arc<Recent>,
+    touched: Arc<Touched>,
     clock: Arc<dyn Clock>,
     access: Access,
     limits: Limits,
@@ -85,7 +87,9 @@ impl Sessions {
     /// a Tokio runtime.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, access: Access, limits: Limits) -> Self {
         let (lookups, recent) = (Batch::over(Arc::clone(&store)), Arc::new(Recent::new(limits.cache)));
-        Self { store, lookups, recent, clock, access, limits, owed: Arc::default(), ended: Ended::default() }
+        let touched = Arc::new(Touched::new("session", TOUCH_INTERVAL));
+        let (owed, ended) = (Arc::default(), Ended::default());
+        Self { store, lookups, recent, touched, clock, access, limits, owed, ended }
     }
 
     /// Goes on where `before` stood: what the store has not been told yet is not forgotten, and a sign-out that was under way
@@ -139,12 +143,8 @@ impl Sessions {
 
     fn touch_later(&self, session: &Session, now: Timestamp) {
         let (store, handle) = (Arc::clone(&self.store), session.handle);
-        tokio::spawn(async move {
-            // A session that is not touched ends a minute early at worst.
-            if let Err(error) = store.touch_session(&handle, now - TOUCH_INTERVAL, now).await {
-                tracing::debug!(reason = error.reason(), "a session's use was not noted");
-            }
-        });
+        let write = async move { store.touch_session(&handle, now - TOUCH_INTERVAL, now).await };
+        self.touched.note(handle, now, write);
     }
 
     /// How long ago `session` was opened.

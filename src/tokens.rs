@@ -14,6 +14,7 @@ use crate::credential::Plain;
 use crate::model::{EventKind, Origin, Scope, Token, User, UserId};
 use crate::random::Random;
 use crate::store::ended::Ended;
+use crate::store::touched::Touched;
 use crate::store::{Result, SharedStore, StoreError};
 
 const PREFIX: &str = "dw_pat_";
@@ -76,6 +77,7 @@ pub struct Wanted {
 #[derive(Clone)]
 pub struct Tokens {
     store: SharedStore,
+    touched: Arc<Touched>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     access: Access,
@@ -86,7 +88,8 @@ pub struct Tokens {
 impl Tokens {
     /// Tokens in `store` whose users `access` lets in.
     pub fn new(store: SharedStore, clock: Arc<dyn Clock>, random: Arc<dyn Random>, access: Access) -> Self {
-        Self { store, clock, random, access, revoked: Ended::default() }
+        let touched = Arc::new(Touched::new("token", TOUCH_INTERVAL));
+        Self { store, touched, clock, random, access, revoked: Ended::default() }
     }
 
     /// Goes on where `before` stood: what it revoked lately stays so.
@@ -162,11 +165,8 @@ impl Tokens {
 
     fn touch_later(&self, token: &Token, now: Timestamp) {
         let (store, hash) = (Arc::clone(&self.store), token.hash);
-        tokio::spawn(async move {
-            if let Err(error) = store.touch_token(&hash, now - TOUCH_INTERVAL, now).await {
-                tracing::debug!(reason = error.reason(), "a token's use was not noted");
-            }
-        });
+        let write = async move { store.touch_token(&hash, now - TOUCH_INTERVAL, now).await };
+        self.touched.note(hash, now, write);
     }
 
     /// The tokens of one user or of all, the newest first, expired ones included until they are swept.

@@ -12,9 +12,11 @@ use crate::cli::supervisor::{self, Handed, Supervisor};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::config::access::SignUp;
+use crate::config::database::Place;
 use crate::config::server::{Listen, Tls};
 use crate::names::Names;
 use crate::random::{OsRandom, Random};
+use crate::server::descriptors::room_for;
 use crate::server::listen::{self, ListenError, Listener};
 use crate::server::{self, Running, janitor, tls};
 use crate::store::{self, StoreError};
@@ -121,11 +123,28 @@ pub async fn start(
     }
     // From here on there may be requests under way, so nothing here waits any more: whoever gave up on us between two steps
     // would drop them.
-    let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), config.server.max_connections);
+    let mut running = server::start(Arc::clone(&app), listeners, certificate.as_ref(), places(config));
     if !is_ready {
         running.also(janitor::prepare(Arc::clone(&app), issuer));
     }
     Ok((app, running))
+}
+
+/// How many connections are held at once: as many as `config` says, and as there are descriptors for.
+fn places(config: &Config) -> usize {
+    let of_database = match &config.database.place {
+        Place::Mysql(place) => place.max_connections,
+        // A few connections, each of which holds the file and its log.
+        Place::Sqlite(_) => 16,
+    };
+    let (wanted, places) = (config.server.max_connections, room_for(config.server.max_connections, of_database));
+    if places < wanted {
+        tracing::info!(
+            "the limit of open files leaves room for {places} connections at once, fewer than server.max_connections \
+             ({wanted}); further ones wait. Raise it with LimitNOFILE= of systemd, or ulimit -n"
+        );
+    }
+    places
 }
 
 fn not_listening(key: &str, place: &Listen, error: &ListenError) -> Failure {

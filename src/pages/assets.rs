@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// How many bytes of a file's SHA-256 stand in its name.
@@ -20,8 +21,8 @@ pub struct Assets;
 /// One public file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
-    /// What is in it.
-    pub bytes: Cow<'static, [u8]>,
+    /// What is in it: the same memory, however many are waiting for it.
+    pub bytes: Bytes,
     /// Its media type, for `Content-Type`.
     pub mime: &'static str,
     /// Whether it was asked for by its hashed name, so that the answer holds for ever (RFC 8246).
@@ -59,14 +60,14 @@ impl Assets {
 pub struct OwnFile {
     plain: &'static str,
     hashed: String,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl OwnFile {
     /// `bytes` as the file `name`.
     pub fn new(name: &'static str, bytes: Vec<u8>) -> Self {
         let hashed = hashed_name(name, ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
-        Self { plain: name, hashed, bytes }
+        Self { plain: name, hashed, bytes: bytes.into() }
     }
 
     /// Where it is served, below the path of `public_url`.
@@ -83,12 +84,16 @@ impl OwnFile {
     pub fn file(&self, name: &str) -> Option<Asset> {
         let immutable = name == self.hashed;
         let is_this = immutable || name == self.plain;
-        is_this.then(|| Asset { bytes: self.bytes.clone().into(), mime: self.mime(), immutable })
+        is_this.then(|| Asset { bytes: self.bytes.clone(), mime: self.mime(), immutable })
     }
 }
 
 fn asset(name: &str, file: EmbeddedFile, immutable: bool) -> Asset {
-    Asset { bytes: file.data, mime: mime(name), immutable }
+    let bytes = match file.data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Asset { bytes, mime: mime(name), immutable }
 }
 
 fn hashed_name(name: &str, sha256: &[u8]) -> String {

@@ -38,7 +38,15 @@ use crate::server::threshold::{Spoken, Threshold};
 
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
+
+/// Of one connection of HTTP/2: how many requests at once, how many bytes of bodies before somebody reads them.
 const MAX_STREAMS: u32 = 100;
+const WINDOW: u32 = 64 * 1024;
+
+/// How many requests a client may take back before anybody has looked at them (CVE-2023-44487), and how often it may make
+/// us take one back (CVE-2025-8671), before its connection ends.
+const MAX_TAKEN_BACK: usize = 20;
+const MAX_STREAM_ERRORS: usize = 100;
 
 /// How long we wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +121,10 @@ impl Protocol {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_pending_accept_reset_streams(MAX_TAKEN_BACK)
+            .max_local_error_reset_streams(MAX_STREAM_ERRORS)
             .keep_alive_interval(Duration::from_secs(15))
             .keep_alive_timeout(Duration::from_secs(10));
         Self { http1, http2, patience }

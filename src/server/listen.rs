@@ -10,8 +10,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::config::server::Listen;
 use crate::names::Names;
 
-/// How many connections the system keeps waiting for us.
-const BACKLOG: u32 = 1024;
+/// How many connections the system keeps waiting for us, where it keeps as many (Linux: `net.core.somaxconn`). Beyond
+/// that it drops what they say first, and they try again only after a second.
+const BACKLOG: u32 = 4096;
 
 /// How many free ports are tried where a name has several addresses.
 const FREE_PORTS_TRIED: u32 = 5;

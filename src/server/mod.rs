@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod connection;
+pub mod descriptors;
 pub mod expiry;
 pub mod inside;
 pub mod janitor;

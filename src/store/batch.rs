@@ -5,8 +5,10 @@
 //! of thousands. Nothing is remembered between two questions: an answer is as fresh as a read of one's own, since its
 //! question left after the asker came. Askers are told apart by the whole hash, so nobody gets another's answer.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::credential::Hashed;
@@ -67,7 +69,10 @@ async fn answer_all(store: SharedStore, mut waiting: mpsc::Receiver<Ask>) {
         if handles.is_empty() {
             continue;
         }
-        match store.sessions_by_handle(&handles).await {
+        // This task answers everybody, so a defect met by one question must not end it.
+        let asked = AssertUnwindSafe(store.sessions_by_handle(&handles)).catch_unwind().await;
+        let defect = |_| Err(StoreError::Unavailable("asking it met a defect of ours".to_owned()));
+        match asked.unwrap_or_else(defect) {
             Ok(known) => hand_out(&handles, known, &mut asks),
             Err(error) => asks.drain(..).for_each(|ask| ask.tell(Err(error.clone()))),
         }

@@ -25,6 +25,7 @@ pub mod recent;
 pub mod short;
 pub mod sqlite;
 pub mod tombstone;
+pub mod touched;
 
 use std::sync::Arc;
 

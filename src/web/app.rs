@@ -1,8 +1,9 @@
 //! What a request can reach.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use url::form_urlencoded;
 
 use crate::access::Access;
@@ -61,6 +62,8 @@ pub struct App {
     pub cookies: Cookies,
     /// What a person sees.
     pub pages: Pages,
+    /// The description of the API, once it was asked for.
+    pub openapi: OnceLock<Bytes>,
     /// Signing in; `None` where no provider is configured.
     pub login: Option<Login>,
     /// The provider's name.
@@ -177,6 +180,7 @@ impl App {
             cookies: Cookies::new(&config.public_url, config.sessions.persistent.then_some(config.sessions.lifetime))
                 .shared_with(config.sessions.cookie_domain.as_deref()),
             pages,
+            openapi: OnceLock::new(),
             login,
             provider: config.provider.as_ref().map_or_else(nobody, label),
             sessions: Sessions::new(Arc::clone(&store), Arc::clone(&clock), access.clone(), config.sessions.clone()),

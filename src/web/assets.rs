@@ -25,14 +25,14 @@ pub fn asset(Path(name): Path<String>, app: Data<&Arc<App>>) -> Result<Response,
         .header(CACHE_CONTROL, if file.immutable { FOREVER } else { A_DAY })
         // A page about an app behind the gate is shown under that app's host.
         .header(CORP, "cross-origin")
-        .body(file.bytes.into_owned()))
+        .body(file.bytes))
 }
 
 /// The icon for browsers that ask without having been told where it is.
 #[handler]
 pub fn favicon() -> Result<Response, Error> {
     let icon = Assets::file("favicon.ico").ok_or(Fault::NotFound)?;
-    Ok(Response::builder().content_type(icon.mime).header(CACHE_CONTROL, A_DAY).body(icon.bytes.into_owned()))
+    Ok(Response::builder().content_type(icon.mime).header(CACHE_CONTROL, A_DAY).body(icon.bytes))
 }
 
 /// Nothing here is worth finding.

@@ -88,6 +88,9 @@ pub enum Fault {
     /// The body did not come in time.
     #[error("the body did not come in time")]
     BodyTooSlow,
+    /// Too many others let us wait for their bodies.
+    #[error("too many bodies are waited for")]
+    TooBusy,
     /// The body broke off, or was not framed as it should be (RFC 9112, section 6).
     #[error("the body broke off")]
     BodyBroken,
@@ -156,7 +159,7 @@ impl Fault {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::NoProvider | Self::Store(_) | Self::LogoutOwed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoProvider | Self::Store(_) | Self::LogoutOwed | Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Page(_) | Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Login(failed) => match &failed.error {
                 LoginError::NotAllowed { .. } | LoginError::Refused { .. } => StatusCode::FORBIDDEN,
@@ -192,6 +195,7 @@ impl Fault {
             Self::ForeignOrigin => "foreign_origin",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
+            Self::TooBusy => "too_busy",
             Self::BodyBroken => "body_broken",
             Self::UriTooLong => "uri_too_long",
             Self::NoProvider => "no_provider",

@@ -27,7 +27,9 @@ pub mod paths;
 pub mod told;
 pub mod visit;
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ use poem::endpoint::BoxEndpoint;
 use poem::error::ReadBodyError;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, get, post};
 use poem_openapi::error::{ParseParamError, ParseRequestPayloadError};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::web::app::App;
 use crate::web::error::{Error, Fault};
@@ -53,6 +57,11 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// How long a body may take, unless told otherwise.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon a form is there, and how many bodies are waited for beyond that: one connection of HTTP/2 may begin a hundred,
+/// and each of them holds its headers and what came of the body.
+const SOON: Duration = Duration::from_millis(200);
+const MOST_SLOW_BODIES: usize = 256;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -94,12 +103,14 @@ pub struct FrontDoor {
     app: Arc<App>,
     routes: BoxEndpoint<'static, Response>,
     body_patience: Duration,
+    slow_bodies: Semaphore,
 }
 
 impl FrontDoor {
     /// The door to `app`.
     pub fn new(app: Arc<App>) -> Self {
-        Self { routes: routes(&app), app, body_patience: BODY_PATIENCE }
+        let slow_bodies = Semaphore::new(MOST_SLOW_BODIES);
+        Self { routes: routes(&app), app, body_patience: BODY_PATIENCE, slow_bodies }
     }
 
     /// The same with another patience for bodies that do not come.
@@ -138,7 +149,7 @@ impl FrontDoor {
         if door.path == paths::ME {
             return Ok(api::me::me(request.headers(), &self.app, visit).await);
         }
-        read_body(&mut request, self.body_patience).await?;
+        self.read_body(&mut request).await?;
         // Whatever changes something may end a session.
         let _forgetting = (!paths::is_safe(&visit.method)).then(|| self.app.sessions.forget_recent());
         request.set_data(Arc::clone(visit));
@@ -174,6 +185,31 @@ impl FrontDoor {
         brake.knock(&visit.address, now).map_err(|wait| Fault::TooMany(wait).into())
     }
 
+    /// Reads the body whole, within bounds of size and time, so that no handler has to think of either.
+    async fn read_body(&self, request: &mut Request) -> Result<(), Error> {
+        let body = request.take_body();
+        if body.is_empty() {
+            return Ok(());
+        }
+        let mut reading = pin!(body.into_bytes_limit(MAX_BODY));
+        let read = match timeout(SOON.min(self.body_patience), reading.as_mut()).await {
+            Ok(read) => read,
+            Err(_) => {
+                let _place = self.slow_bodies.try_acquire().map_err(|_| Fault::TooBusy)?;
+                let rest = self.body_patience.saturating_sub(SOON);
+                timeout(rest, reading).await.map_err(|_| Fault::BodyTooSlow)?
+            }
+        };
+        match read {
+            Ok(bytes) => {
+                request.set_body(bytes);
+                Ok(())
+            }
+            Err(ReadBodyError::PayloadTooLarge) => Err(Fault::BodyTooLarge.into()),
+            Err(_) => Err(Fault::BodyBroken.into()),
+        }
+    }
+
     fn is_elsewhere(&self, request: &Request, visit: &Visit) -> bool {
         let is_plain = *request.scheme() == Scheme::HTTP;
         let between = host::between(visit.is_behind_proxy, is_plain, &self.app.public_url);
@@ -199,7 +235,10 @@ impl Endpoint for FrontDoor {
         let visit = Arc::new(Visit::of(&self.app, &request));
         let listed = self.app.cors.listed(request.headers());
         let answered = AssertUnwindSafe(self.answer(request, &visit)).catch_unwind().await;
-        let answered = answered.unwrap_or_else(|_| Err(Fault::Defect.into()));
+        let answered = answered.unwrap_or_else(|panic| {
+            tracing::error!(request_id = visit.request_id, "a handler panicked: {}", words(&*panic));
+            Err(Fault::Defect.into())
+        });
         let mut response = answered.unwrap_or_else(|error| answer::failure(error, &self.app, &visit));
         if response.headers().get(WWW_AUTHENTICATE).is_some_and(|challenge| challenge == answer::INVALID_TOKEN) {
             // Whether that was one too many is seen at the next one.
@@ -222,21 +261,10 @@ impl Endpoint for FrontDoor {
     }
 }
 
-/// Reads the body whole, within bounds of size and time, so that no handler has to think of either.
-async fn read_body(request: &mut Request, patience: Duration) -> Result<(), Error> {
-    let body = request.take_body();
-    if body.is_empty() {
-        return Ok(());
-    }
-    match tokio::time::timeout(patience, body.into_bytes_limit(MAX_BODY)).await {
-        Ok(Ok(bytes)) => {
-            request.set_body(bytes);
-            Ok(())
-        }
-        Ok(Err(ReadBodyError::PayloadTooLarge)) => Err(Fault::BodyTooLarge.into()),
-        Ok(Err(_)) => Err(Fault::BodyBroken.into()),
-        Err(_) => Err(Fault::BodyTooSlow.into()),
-    }
+/// What whoever panicked had to say.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 /// A poem error as one of ours.

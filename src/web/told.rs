@@ -109,6 +109,12 @@ impl Fault {
                 home(),
             ),
             Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyBroken | Self::UriTooLong => not_taken(self, paths),
+            Self::TooBusy => told(
+                "Too busy for a moment",
+                "More is being sent to this site at once than it can take in.",
+                "Nothing was changed; try again in a moment.",
+                home(),
+            ),
             Self::NoProvider => told(
                 "Nobody can sign in yet",
                 "This site has no sign-in provider in its configuration.",

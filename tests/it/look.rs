@@ -145,12 +145,12 @@ fn the_accent_comes_in_a_style_sheet_of_its_own_after_ours() {
     assert!(styles[0].starts_with("/auth/assets/app.") && styles[1].starts_with("/auth/assets/theme."), "{styles:?}");
     let theme = served(&pages, &styles[1]);
     assert!(theme.immutable && theme.mime.starts_with("text/css"), "{theme:?}");
-    let css = String::from_utf8(theme.bytes.into_owned()).expect("UTF-8");
+    let css = String::from_utf8(theme.bytes.to_vec()).expect("UTF-8");
     assert!(css.contains(":root{--color-accent:#0f766e;") && css.contains("--color-on-accent:#ffffff"), "{css}");
     assert!(css.contains("@media (prefers-color-scheme:dark)"), "{css}");
     for variable in ["--color-accent:", "--color-accent-hover:", "--color-on-accent:", "--color-accent-text:"] {
         assert_eq!(css.matches(variable).count(), 2, "{variable}");
-        let ours = pages.asset("app.css").expect("our style sheet").bytes.into_owned();
+        let ours = pages.asset("app.css").expect("our style sheet").bytes.to_vec();
         assert!(String::from_utf8(ours).expect("UTF-8").contains(variable), "{variable} is ours to set");
     }
     assert_eq!(self::styles(&login(&Pages::new(&config::Pages::default(), ""))).len(), 1, "without an accent, without");

@@ -33,7 +33,8 @@ fn sample(line: &str) -> Sample {
     (name.to_owned(), labels.map(label).collect(), value)
 }
 
-fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+/// What is counted under `name` with these labels.
+pub fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
     let is_it = |(found, has, _): &&Sample| {
         found == name && labels.iter().all(|(label, value)| has.get(*label).is_some_and(|has| has == value))
     };

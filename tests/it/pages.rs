@@ -289,7 +289,7 @@ fn the_api_is_shown_with_its_fields_examples_and_a_line_to_type() {
 }
 
 fn style() -> String {
-    String::from_utf8(Assets::file("app.css").expect("the style sheet").bytes.into_owned()).expect("UTF-8")
+    String::from_utf8(Assets::file("app.css").expect("the style sheet").bytes.to_vec()).expect("UTF-8")
 }
 
 /// Whether `css` has a selector for exactly this class.

@@ -27,7 +27,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::site::binary::PROVIDER_AWAY;
+use crate::site::binary::{PROVIDER_AWAY, command};
 use crate::site::program::{PATIENCE, Program, free_port};
 use crate::site::provider::wire::Canned;
 use crate::site::provider::{Door, ScriptedProvider};
@@ -472,12 +472,14 @@ async fn without_a_file_left_to_open_it_waits_quietly_and_goes_on_when_there_is_
     let config =
         format!("public_url = \"http://localhost:{port}\"\nserver.listen = \"127.0.0.1:{port}\"\n{PROVIDER_AWAY}");
     std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
-    let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", "ulimit -n 48; exec \"$0\" --config config.toml", env!("CARGO_BIN_EXE_doorward")]);
-    let program = Program::start(command.current_dir(folder.path()).env_clear());
+    let program = Program::start(command(folder.path()).args(["--config", "config.toml"]));
     program.wait_for("start", |line| line.contains("Doorward is at").then_some(()));
     // Whatever it does by itself at first is done: a file that it closed would let one of the crowd in for a moment.
     program.wait_for("look at the provider", |line| line.contains("the provider cannot be asked").then_some(()));
+    // It keeps what it needs of the limit that it finds; so the limit is one that it did not find.
+    let limit = format!("--nofile={}", program.descriptors() + 20);
+    let lowered = std::process::Command::new("prlimit").args(["--pid", &program.id().to_string(), &limit]).status();
+    assert!(lowered.is_ok_and(|status| status.success()), "prlimit {limit}");
     let crowd: Vec<_> =
         (0..80).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).expect("a place to wait")).collect();
     let refused = "a connection could not be taken";

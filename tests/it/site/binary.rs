@@ -50,6 +50,22 @@ impl Binary {
         Self::start(format!("http://localhost:{port}"), port, rest, prepare)
     }
 
+    /// As [`Binary::serve_on`], by a shell that first does `limits`.
+    pub fn serve_within(limits: &str, port: u16, rest: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let public_url = format!("http://localhost:{port}");
+        configure(
+            folder.path(),
+            &format!("public_url = \"{public_url}\"\nserver.listen = \"localhost:{port}\"\n{rest}"),
+        );
+        let mut command = Command::new("/bin/sh");
+        let script = format!("{limits}; exec \"$0\" --config config.toml");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_doorward")]).current_dir(folder.path()).env_clear();
+        let mut binary = Self { public_url, port, program: Program::start(&mut command), folder };
+        binary.wait_until_listening();
+        binary
+    }
+
     /// As [`Binary::serve_on`], on https with a certificate that `rest` names and that `prepare` may lay into the folder.
     pub fn serve_https(port: u16, rest: &str, prepare: impl FnOnce(&Path)) -> Self {
         Self::start(format!("https://localhost:{port}"), port, rest, prepare)

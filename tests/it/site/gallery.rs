@@ -180,9 +180,10 @@ fn answer(rooms: &BTreeMap<&'static str, Room>, path: &str) -> Response {
     }
     match inside.strip_prefix("assets/") {
         Some("picture.svg") => Response::builder().content_type("image/svg+xml").body(PICTURE),
-        Some(file) => room.pages.asset(file).map_or_else(not_found, |asset| {
-            Response::builder().content_type(asset.mime).body(asset.bytes.into_owned())
-        }),
+        Some(file) => room
+            .pages
+            .asset(file)
+            .map_or_else(not_found, |asset| Response::builder().content_type(asset.mime).body(asset.bytes)),
         None => not_found(),
     }
 }

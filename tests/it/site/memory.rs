@@ -21,6 +21,7 @@ use doorward::store::{
 pub struct Memory {
     inner: Mutex<Inner>,
     key_questions: AtomicUsize,
+    broken: Mutex<Option<&'static str>>,
 }
 
 #[derive(Default)]
@@ -42,6 +43,16 @@ impl Memory {
     /// Nobody is let in from now on.
     pub fn refuse(&self, refusal: Refusal) {
         self.inner().refusal = Some(refusal);
+    }
+
+    /// This question panics from now on; `None`: none does.
+    pub fn break_down(&self, question: Option<&'static str>) {
+        *self.broken.lock().expect("nobody panics with it in hand") = question;
+    }
+
+    fn may_break(&self, question: &str) {
+        let broken = *self.broken.lock().expect("nobody panics with it in hand");
+        assert!(broken != Some(question), "made up by a test");
     }
 
     /// The keys that seal pending logins.
@@ -127,6 +138,7 @@ impl Users for Memory {
 #[async_trait]
 impl Sessions for Memory {
     async fn sessions_by_handle(&self, handles: &[Hashed]) -> Result<Vec<Option<(Session, User)>>> {
+        self.may_break("sessions_by_handle");
         let inner = self.working()?;
         let find = |handle: &Hashed| {
             let session = inner.sessions.get(handle)?.clone();
@@ -153,6 +165,7 @@ impl Sessions for Memory {
     }
 
     async fn sessions(&self, _: Option<&UserId>, _: Option<(Timestamp, Hashed)>, _: u32) -> Result<Vec<Session>> {
+        self.may_break("sessions");
         Ok(Vec::new())
     }
 

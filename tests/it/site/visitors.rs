@@ -157,6 +157,11 @@ impl Anonymous {
         Self { client: client(), base, jar: Mutex::default() }
     }
 
+    /// The same who keeps connections and uses them again.
+    pub fn keeping_connections(base: &str) -> Self {
+        Self { client: client_builder().pool_max_idle_per_host(1).build().expect("a client"), ..Self::at(base) }
+    }
+
     /// The same where the site shows a certificate that only this person has been told to believe, as PEM.
     pub fn believing(base: &str, certificate: &str) -> Self {
         let certificate = reqwest::Certificate::from_pem(certificate.as_bytes()).expect("a certificate");
