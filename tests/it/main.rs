@@ -20,6 +20,7 @@ mod binary;
 mod browser_story;
 mod cli;
 mod client_address;
+mod cluster;
 mod config;
 mod config_example;
 mod cookies;

@@ -20,6 +20,7 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 use tempfile::TempDir;
 
 use crate::site::kernel::{Network, SmallDisk};
+use crate::site::program::wait_until_stopped;
 use crate::site::tiers::Tier;
 
 /// Whose words are spoken.
@@ -130,11 +131,7 @@ impl Database {
                 let opts = OptsBuilder::from_opts(server).db_name(Some(place.name.clone()));
                 let mut conn = Conn::new(opts).await.map_err(|error| error.to_string())?;
                 let rows: Vec<mysql_async::Row> = conn.query(statement).await.map_err(|error| error.to_string())?;
-                let text = |row: &mysql_async::Row, place| match row.as_ref(place) {
-                    Some(mysql_async::Value::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
-                    _ => None,
-                };
-                Ok(rows.iter().map(|row| (0..row.len()).map(|place| text(row, place)).collect()).collect())
+                Ok(texts(&rows))
             }
         }
     }
@@ -144,6 +141,15 @@ impl Database {
         let rows = self.rows(statement).await;
         rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default()
     }
+}
+
+/// Rows of a server as the texts in them.
+pub fn texts(rows: &[mysql_async::Row]) -> Vec<Row> {
+    let text = |row: &mysql_async::Row, place| match row.as_ref(place) {
+        Some(mysql_async::Value::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    };
+    rows.iter().map(|row| (0..row.len()).map(|place| text(row, place)).collect()).collect()
 }
 
 fn sqlite_rows(conn: &rusqlite::Connection, statement: &str) -> rusqlite::Result<Vec<Row>> {
@@ -306,10 +312,8 @@ impl Server {
         let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
         assert!(sent.success(), "the server is gone");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while name == "STOP" && !is_stopped(&id) {
-            assert!(Instant::now() < deadline, "the server does not stop");
-            std::thread::sleep(Duration::from_millis(2));
+        if name == "STOP" {
+            wait_until_stopped(self.id());
         }
     }
 }
@@ -337,15 +341,6 @@ fn folder_for_a_server() -> TempDir {
         .prefix(&format!("mariadb-{}-", std::process::id()))
         .tempdir_in(all)
         .expect("cargo makes this folder")
-}
-
-/// Whether every thread of the process stands still.
-fn is_stopped(id: &str) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{id}/task")).expect("a process");
-    threads.flatten().all(|thread| {
-        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        state.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
-    })
 }
 
 /// MariaDB's programs refuse to run as root unless told to; elsewhere they would refuse the option.

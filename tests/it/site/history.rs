@@ -136,11 +136,19 @@ struct Life {
     is_confirmed: bool,
     /// When somebody first tried to end it, answered or not.
     attempted: Option<Duration>,
-    /// When it was first known to be over.
-    over: Option<Duration>,
+    /// Whether somebody who ended it was told that this could not be done everywhere yet, or nothing at all.
+    is_owed: bool,
+    /// What first showed that it was over.
+    over: Option<Operation>,
 }
 
 impl Life {
+    fn is_known_to_be_over_by(&mut self, operation: &Operation) {
+        if self.over.is_none_or(|known| operation.ended < known.ended) {
+            self.over = Some(*operation);
+        }
+    }
+
     /// Whether it cannot have been ended by anybody when something was answered at `then`.
     fn is_untouched(&self, then: Duration) -> bool {
         self.attempted.is_none_or(|attempted| attempted > then)
@@ -221,17 +229,21 @@ fn lives(operations: &[Operation]) -> BTreeMap<Credential, Life> {
             Deed::End(credential) => {
                 let life = lives.entry(credential).or_default();
                 life.attempted = earlier(life.attempted, operation.begun);
+                life.is_owed |= matches!(operation.told, Told::Unavailable | Told::Nothing);
                 if matches!(operation.told, Told::Done | Told::Missing) {
-                    life.over = earlier(life.over, operation.ended);
+                    life.is_known_to_be_over_by(operation);
                 }
             }
             Deed::Show => {}
         }
     }
-    // Whoever was refused once knows that it is over, also where the end itself was not answered.
+    // Whoever was refused once knows that it is over, also where the end itself was not answered. But of several instances
+    // one that cannot tell the database refuses alone until it can, and its 503 says so.
+    let is_one = operations.iter().all(|operation| operation.address == 0);
     for operation in operations.iter().filter(|operation| operation.told == Told::Nobody) {
-        if let Some(life) = operation.with.and_then(|credential| lives.get_mut(&credential)) {
-            life.over = earlier(life.over, operation.ended);
+        let life = operation.with.and_then(|credential| lives.get_mut(&credential));
+        if let Some(life) = life.filter(|life| is_one || !life.is_owed) {
+            life.is_known_to_be_over_by(operation);
         }
     }
     lives
@@ -257,13 +269,16 @@ impl Verdict {
         let Some(credential) = operation.with else { return };
         let life = lives.get(&credential).copied().unwrap_or_default();
         let is_untouched = life.is_untouched(operation.ended);
-        let is_over = life.over.is_some_and(|over| operation.begun > over);
+        let over = life.over.filter(|over| operation.begun > over.ended);
+        let is_over = over.is_some();
         // Whoever signs out a second time is told so a second time.
         let is_own_end = operation.deed == Deed::End(credential);
         match operation.told {
             Told::Are(person) if person != Some(life.owner) => self.break_with(Promise::OwnName, operation),
-            Told::Are(_) if is_over => self.break_with(Promise::Ended, operation),
-            Told::Done | Told::Missing if is_over && !is_own_end => self.break_with(Promise::Ended, operation),
+            Told::Are(_) if is_over => self.broken.push((Promise::Ended, format!("{operation:?}, but {over:?}"))),
+            Told::Done | Told::Missing if is_over && !is_own_end => {
+                self.broken.push((Promise::Ended, format!("{operation:?}, but {over:?}")));
+            }
             Told::Nobody if is_untouched => self.break_with(Promise::Kept, operation),
             Told::SentAway if is_untouched => {
                 self.break_with(Promise::Kept, operation);

@@ -83,6 +83,12 @@ impl Program {
         assert!(status.is_ok_and(|status| status.success()), "kill -{name} {}", self.id());
     }
 
+    /// Has it stand still, and returns when nothing of it runs any more. `CONT` lets it go on.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        wait_until_stopped(self.id());
+    }
+
     /// Waits until it ends by itself, and until all it said was read: how it ended, and what it said.
     pub fn run_out(&mut self) -> (ExitStatus, String) {
         let status = self.wait();
@@ -153,6 +159,22 @@ impl Output {
             output.lines.lock().expect("no reader panics").streams_ended += 1;
             output.news.notify_all();
         });
+    }
+}
+
+/// Waits until every thread of a process that was sent `STOP` stands still.
+pub fn wait_until_stopped(id: u32) {
+    let is_stopped = || {
+        let threads = fs::read_dir(format!("/proc/{id}/task")).expect("a process");
+        threads.flatten().all(|thread| {
+            let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            state.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+        })
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !is_stopped() {
+        assert!(Instant::now() < deadline, "process {id} does not stop");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

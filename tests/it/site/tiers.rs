@@ -26,6 +26,10 @@ pub enum Tier {
     Prometheus,
     /// A fresh Debian system in a folder, to be copied.
     Debian,
+    /// A network of the tests' own, with Galera and HAProxy: for how many seconds things are broken in it.
+    Cluster,
+    /// The folder with a MySQL server for it, beside its libraries.
+    GroupReplication,
     /// The executable that the README's build command makes.
     StaticBinary,
     /// Minutes: what is too slow for the ordinary run. Such tests lie in a module called `long`, by which `tests/run long`
@@ -49,6 +53,8 @@ impl Tier {
             Self::Proxies => "DOORWARD_TEST_PROXIES",
             Self::Prometheus => "DOORWARD_TEST_PROMETHEUS",
             Self::Debian => "DOORWARD_TEST_DEBIAN",
+            Self::Cluster => "DOORWARD_TEST_CLUSTER",
+            Self::GroupReplication => "DOORWARD_TEST_MYSQL_ROOT",
             Self::StaticBinary => "DOORWARD_TEST_STATIC_BINARY",
             Self::Long => "DOORWARD_TEST_LONG",
             Self::Kernel => "DOORWARD_TEST_KERNEL",
