@@ -161,9 +161,8 @@ async fn with_256_descriptors_others_wait_and_whoever_is_inside_signs_in() {
         let used = site.program.seconds_used();
         let profile = ada.follow_as("ada").await;
         assert!(profile.body.contains("ada@example.com"), "{place:?}: {profile:#?}\n{}", site.program.said());
-        // Everything that is there is said to those who sit in it: nobody else comes in.
-        let late = crowd.pop().expect("somebody who waits").expect("a place to wait");
-        let mut late = late;
+        // The last to come waits: all the room is taken by those who say nothing.
+        let mut late = crowd.pop().expect("somebody who waits").expect("a place to wait");
         late.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .await
             .expect("it waits");
@@ -341,6 +340,11 @@ async fn with_little_of_one_processor_it_is_slower_and_signs_nobody_out() {
 mod long {
     use super::*;
 
+    /// Nearly as many bytes of headers as may come, and no end.
+    fn large_and_unfinished_head() -> String {
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: {}", "f".repeat(30 * 1024))
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn two_thousand_slow_clients_are_all_let_go() {
         let Some(_) = Tier::Long.here() else { return };
@@ -365,7 +369,7 @@ mod long {
         const CLIENTS: usize = 2_000;
         let Some(_) = Tier::Long.here() else { return };
         let site = Flooded::start("").await;
-        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: {}", "f".repeat(30 * 1024));
+        let head = large_and_unfinished_head();
         let flood = async || {
             let clients = (0..CLIENTS).map(|_| async {
                 let mut connection = site.connect().await;
@@ -419,10 +423,10 @@ mod long {
         let (provider, config) = provider(port);
         let enter = format!("echo $$ > {}", group.join("cgroup.procs").display());
         let mut site = Flooded::around(Binary::serve_within(&enter, port, &config), provider).await;
-        let heads = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: {}", "f".repeat(30 * 1024));
+        let head = large_and_unfinished_head();
         let clients = (0..CLIENTS).map(|_| async {
             let mut connection = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-            connection.write_all(heads.as_bytes()).await.ok()?;
+            connection.write_all(head.as_bytes()).await.ok()?;
             let _ = timeout(PATIENCE, connection.read_to_end(&mut Vec::new())).await;
             Some(())
         });

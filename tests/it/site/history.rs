@@ -270,13 +270,11 @@ impl Verdict {
         let life = lives.get(&credential).copied().unwrap_or_default();
         let is_untouched = life.is_untouched(operation.ended);
         let over = life.over.filter(|over| operation.begun > over.ended);
-        let is_over = over.is_some();
         // Whoever signs out a second time is told so a second time.
         let is_own_end = operation.deed == Deed::End(credential);
         match operation.told {
             Told::Are(person) if person != Some(life.owner) => self.break_with(Promise::OwnName, operation),
-            Told::Are(_) if is_over => self.broken.push((Promise::Ended, format!("{operation:?}, but {over:?}"))),
-            Told::Done | Told::Missing if is_over && !is_own_end => {
+            Told::Are(_) | Told::Done | Told::Missing if over.is_some() && !is_own_end => {
                 self.broken.push((Promise::Ended, format!("{operation:?}, but {over:?}")));
             }
             Told::Nobody if is_untouched => self.break_with(Promise::Kept, operation),

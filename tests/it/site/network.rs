@@ -32,8 +32,8 @@ impl Network {
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let routes = output("ip route show default");
         assert!(routes.is_empty(), "cables are laid in a network of the tests' own alone: use tests/run cluster");
-        must("ip link set lo up");
-        must("sysctl --quiet --write net.ipv4.ip_forward=1");
+        output("ip link set lo up");
+        output("sysctl --quiet --write net.ipv4.ip_forward=1");
         let machines = (1..=count).map(|machine| Machine::plug(number, machine)).collect();
         Self { machines, cuts: Vec::new() }
     }
@@ -70,7 +70,7 @@ impl Network {
     }
 
     fn rule(&self, verb: &str, (from, to): (usize, usize)) {
-        must(&format!("ip rule {verb} from {} to {} blackhole", self.address(from), self.address(to)));
+        output(&format!("ip rule {verb} from {} to {} blackhole", self.address(from), self.address(to)));
     }
 }
 
@@ -85,21 +85,17 @@ impl Machine {
             std::thread::sleep(PAUSE);
         }
         let (near, address) = (Ipv4Addr::new(10, network, machine, 1), Ipv4Addr::new(10, network, machine, 2));
-        must(&format!("ip link add {cable} type veth peer name cable netns {id}"));
-        must(&format!("ip address add {near}/24 dev {cable}"));
-        must(&format!("ip link set {cable} up"));
+        output(&format!("ip link add {cable} type veth peer name cable netns {id}"));
+        output(&format!("ip address add {near}/24 dev {cable}"));
+        output(&format!("ip link set {cable} up"));
         let inside = format!("nsenter --net=/proc/{id}/ns/net ip");
-        must(&format!("{inside} link set lo up"));
-        must(&format!("{inside} address add {address}/24 dev cable"));
-        must(&format!("{inside} link set cable up"));
+        output(&format!("{inside} link set lo up"));
+        output(&format!("{inside} address add {address}/24 dev cable"));
+        output(&format!("{inside} link set cable up"));
         // And no way to anybody else: a name server that is asked in vain would hold everything up.
-        must(&format!("{inside} route add 10.{network}.0.0/16 via {near}"));
+        output(&format!("{inside} route add 10.{network}.0.0/16 via {near}"));
         Self { address, holder }
     }
-}
-
-fn must(line: &str) {
-    output(line);
 }
 
 /// What a command says that succeeds.

@@ -1,6 +1,8 @@
 //! Sessions that nobody signed in for, written into a store as a sign-in would: for tests that need more of them than
 //! there is time to sign in.
 
+use std::time::Duration;
+
 use doorward::audit;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::access::SignUp;
@@ -8,8 +10,6 @@ use doorward::credential::Plain;
 use doorward::model::{EventKind, Identity, Origin, Session, UserId};
 use doorward::random::OsRandom;
 use doorward::store::SignIn;
-
-use std::time::Duration;
 
 /// What opens a session of the person with `subject` at `issuer` at the moment `then`; and its handle.
 pub fn sign_in(issuer: &str, subject: &str, then: Timestamp) -> (Plain, SignIn) {
