@@ -1,12 +1,18 @@
-//! How a check fares when the tables grow, and whether an operator's list and the sweep stay quick.
+//! How a check fares when the tables grow, alone, among many, and beside the sweep of sessions that ended; and whether an
+//! operator's list stays quick.
 
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use doorward::clock::{Clock, SystemClock};
+use doorward::access::Access;
+use doorward::clock::{ManualClock, SystemClock, Timestamp};
+use doorward::config::access::Access as Rules;
 use doorward::config::database::{Database, Place};
+use doorward::config::sessions::Sessions as Limits;
 use doorward::model::UserId;
 use doorward::names::Names;
+use doorward::sessions::Sessions;
 use doorward::store::{self, SharedStore};
 
 use crate::arguments::Arguments;
@@ -19,8 +25,11 @@ use crate::wrk;
 /// How many rows an operator's page has.
 const PAGE: u32 = 100;
 
-/// How many rows a step of the sweep takes, as the product does.
-const STEP: u32 = 500;
+/// How many seconds of an hour the sweep takes the sessions of: a hundredth of all.
+const SWEPT: i64 = 36;
+
+/// Longer than any session of these lies idle.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 const MILLION: u64 = 1_000_000;
 
@@ -46,31 +55,32 @@ pub fn mysql(arguments: &Arguments) {
 
 fn table(title: &str) {
     let load = ["sessions", "a second at 32", "p50 ms", "p99 ms"];
-    let alone = ["alone p50 ms", "p99 ms", "pages: median ms", "longest", "sweep step: median ms", "longest"];
-    head(title, &[&load[..], &alone[..]].concat());
+    let alone = ["alone: p50 ms", "p99 ms", "longest", "beside a sweep: p50 ms", "p99 ms", "longest"];
+    head(title, &[&load[..], &alone[..], &["swept", "in s", "pages: median ms", "longest"]].concat());
 }
 
 fn compare(arguments: &Arguments, binary: &Path, places: [(&str, u64, u64); 2]) {
     let subjects = places.map(|(url, _, sessions)| (Subject::doorward(binary, url, &arguments.config), sessions));
+    let pace = Pace { connections: 1, per_second: Some(500), duration: Duration::from_secs(arguments.seconds) };
     let mut found = [Vec::new(), Vec::new()];
     for _ in 0..=arguments.rounds {
         for (found, (subject, sessions)) in found.iter_mut().zip(&subjects) {
             let busy = wrk::run(subject.questions(*sessions), 32, arguments.seconds);
-            let pace = Pace {
-                connections: 1,
-                per_second: Some(500),
-                duration: std::time::Duration::from_secs(arguments.seconds),
-            };
             found.push((busy, steady::run(subject, *sessions, pace)));
             subject.forget_log();
         }
     }
-    for ((url, users, sessions), found) in places.into_iter().zip(&found) {
+    for (((url, users, sessions), found), (subject, _)) in places.into_iter().zip(&found).zip(&subjects) {
         // The first round filled the caches.
         let of = |which: &dyn Fn(&(wrk::Measure, steady::Found)) -> f64| {
             median(&found.iter().skip(1).map(which).collect::<Vec<_>>())
         };
-        let (pages, sweep) = runtime().block_on(operator(url, users, sessions));
+        let pages = runtime().block_on(pages(url, users));
+        let (beside, (swept, took)) = std::thread::scope(|scope| {
+            let sweeping = scope.spawn(|| runtime().block_on(sweep(url)));
+            let beside = steady::run(subject, sessions, pace);
+            (beside, sweeping.join().expect("a sweep"))
+        });
         row(&[
             sessions.to_string(),
             format!("{:.0}", of(&|found| found.0.per_second)),
@@ -78,10 +88,14 @@ fn compare(arguments: &Arguments, binary: &Path, places: [(&str, u64, u64); 2]) 
             format!("{:.2}", of(&|found| found.0.p99_ms)),
             format!("{:.3}", of(&|found| found.1.median_ms)),
             format!("{:.3}", of(&|found| found.1.p99_ms)),
+            format!("{:.1}", of(&|found| found.1.longest_ms)),
+            format!("{:.3}", beside.median_ms),
+            format!("{:.3}", beside.p99_ms),
+            format!("{:.1}", beside.longest_ms),
+            swept.to_string(),
+            format!("{:.1}", took.as_secs_f64()),
             format!("{:.1}", median(&pages)),
             format!("{:.1}", longest(&pages)),
-            format!("{:.1}", median(&sweep)),
-            format!("{:.1}", longest(&sweep)),
         ]);
     }
 }
@@ -90,32 +104,34 @@ fn longest(figures: &[f64]) -> f64 {
     figures.iter().copied().fold(0.0, f64::max)
 }
 
-/// Milliseconds of pages of the list of users all over the table, and of steps of a sweep that ends a hundredth of the
-/// sessions.
-async fn operator(url: &str, users: u64, sessions: u64) -> (Vec<f64>, Vec<f64>) {
+/// Milliseconds of pages of the list of users, all over the table.
+async fn pages(url: &str, users: u64) -> Vec<f64> {
     let store = opened(url).await;
-    let (mut pages, mut steps) = (Vec::new(), Vec::new());
+    let mut pages = Vec::new();
     for place in 0..20 {
         let after = UserId::new(format!("u{:020}", users * place / 20));
         let asked = Instant::now();
         let page = store.users(Some(&after), PAGE).await.expect("a page");
         pages.push(asked.elapsed().as_secs_f64() * 1e3);
-        assert!(page.len() == PAGE as usize || place == 19, "a full page");
+        assert_eq!(page.len(), PAGE as usize, "a full page after {after}");
     }
-    // Whole seconds of an hour hold the sessions' ends: a few seconds are a hundredth of them.
-    let now = SystemClock.now();
-    let first = store.sessions(None, None, 1).await.expect("a session")[0].expires_at;
-    let until = doorward::clock::Timestamp::from_unix(first.unix() - 3600 + 36);
-    let _ = (now, sessions);
-    loop {
-        let asked = Instant::now();
-        let swept = store.sweep_sessions(until, doorward::clock::Timestamp::from_unix(0), STEP).await.expect("a step");
-        steps.push(asked.elapsed().as_secs_f64() * 1e3);
-        if swept < u64::from(STEP) {
-            store.close().await;
-            return (pages, steps);
-        }
-    }
+    store.close().await;
+    pages
+}
+
+/// The product's own sweep, on a day when a hundredth of the sessions have ended: how many it took, and how long.
+async fn sweep(url: &str) -> (u64, Duration) {
+    let store = opened(url).await;
+    let newest = store.sessions(None, None, 1).await.expect("a session")[0].expires_at;
+    // The ends lie in the seconds of one hour, and the newest session ends with it.
+    let day = ManualClock::at(Timestamp::from_unix(newest.unix() - 3599 + SWEPT));
+    let limits = Limits { idle: NEVER, ..Limits::default() };
+    let sessions = Sessions::new(Arc::clone(&store), Arc::new(day), Access::new(Rules::default()), limits);
+    let begun = Instant::now();
+    let swept = sessions.sweep().await.expect("a sweep");
+    let took = begun.elapsed();
+    store.close().await;
+    (swept, took)
 }
 
 async fn opened(url: &str) -> SharedStore {
@@ -124,7 +140,7 @@ async fn opened(url: &str) -> SharedStore {
         None => Place::Mysql(server(url)),
     };
     let database = Database { place, users_table: "users".to_owned() };
-    let store = store::open(&database, Names::from_system(), std::sync::Arc::new(SystemClock));
+    let store = store::open(&database, Names::from_system(), Arc::new(SystemClock));
     store.prepare(Some("http://127.0.0.1:9")).await.expect("tables that are ready");
     store
 }

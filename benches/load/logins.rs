@@ -23,9 +23,10 @@ const COUNTED: u32 = 1_000;
 /// CPU time of a sign-in.
 pub fn login(arguments: &Arguments) {
     provide_cryptography();
-    let database = MariaDb::start(256);
     head("A full sign-in, MariaDB", &["binary", "sign-ins", "CPU ms of Doorward", "of the database", "ms in all"]);
     for binary in &arguments.binaries {
+        // One for each: the ids in it are those of one provider.
+        let database = MariaDb::start(256);
         runtime().block_on(async {
             let provider = ScriptedProvider::start().await;
             provider.script().now = SystemClock.now().unix();
