@@ -128,11 +128,17 @@ pub fn main(
     }
 }
 
+/// How many threads answer requests: one processor is left to the database and to whoever else has work here. A thread
+/// more than can run takes the requests that should have asked the database together, and wakes the others to share them.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+}
+
 fn run(command: Option<Command>, context: Context) -> Result<(), Failure> {
     // One TLS provider for every crate, in place before the first of them looks for it. It is refused only where one
     // is in place already, which can only be the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::not_so(format!("the threads could not be started: {error}")))?;
     runtime.block_on(async {
         match command {
