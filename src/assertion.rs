@@ -82,8 +82,10 @@ struct Keys {
 struct Signed {
     audience: String,
     at: Timestamp,
-    /// What it says, and the number of the key that signed it.
-    says: (User, Vec<String>, u32),
+    /// Whom it speaks of, and the number of the key that signed it.
+    user: User,
+    groups: Vec<String>,
+    key: u32,
     text: Arc<str>,
 }
 
@@ -110,29 +112,25 @@ impl Assertions {
         let now = self.clock.now();
         let keys = self.keys(now).await?;
         let signer = keys.signing(now).ok_or_else(|| refused("no key that signs is among them"))?;
-        let groups: Vec<String> = subject.groups.iter().map(|group| (*group).to_owned()).collect();
-        let says = (subject.user.clone(), groups, signer.kept.number);
-        if let Some(text) = self.signed_before(subject.credential, audience, &says, now) {
+        let key = signer.kept.number;
+        if let Some(text) = self.signed_before(&subject, audience, key, now) {
             return Ok(text);
         }
         let text: Arc<str> = self.signed_now(&subject, audience, signer, now)?.into();
-        let signed = Signed { audience: audience.to_owned(), at: now, says, text: Arc::clone(&text) };
+        let (user, groups) = (subject.user.clone(), subject.groups.iter().map(|group| (*group).to_owned()).collect());
+        let signed = Signed { audience: audience.to_owned(), at: now, user, groups, key, text: Arc::clone(&text) };
         self.keep(subject.credential, signed, now);
         Ok(text)
     }
 
-    fn signed_before(
-        &self,
-        credential: Hashed,
-        audience: &str,
-        says: &(User, Vec<String>, u32),
-        now: Timestamp,
-    ) -> Option<Arc<str>> {
+    fn signed_before(&self, subject: &Subject<'_>, audience: &str, key: u32, now: Timestamp) -> Option<Arc<str>> {
         let kept = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |signed: &&Signed| {
-            signed.audience == audience && signed.at <= now && now.since(signed.at) < REUSE && signed.says == *says
+            let is_young = signed.at <= now && now.since(signed.at) < REUSE;
+            let says_the_same = signed.key == key && signed.user == *subject.user && signed.groups == *subject.groups;
+            signed.audience == audience && is_young && says_the_same
         };
-        kept.get(&credential)?.iter().find(is_it).map(|signed| Arc::clone(&signed.text))
+        kept.get(&subject.credential)?.iter().find(is_it).map(|signed| Arc::clone(&signed.text))
     }
 
     fn keep(&self, credential: Hashed, signed: Signed, now: Timestamp) {
